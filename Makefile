@@ -1,0 +1,41 @@
+# Every target makes and uses .venv by itself. PIP_ARGS is passed to pip.
+PYTHON ?= python3
+BIN := .venv/bin
+ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
+# on a CPU more threads than cores cost factors; a value of your own is left alone
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test test-slow conformance bench lint clean
+
+demo: .venv/installed
+	$(ENV) deepspeed --num_gpus 1 scripts/train.py
+
+test: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest
+
+test-slow: .venv/installed
+	$(ENV) $(BIN)/python -m pytest -m slow
+
+conformance: .venv/installed
+	$(BIN)/python -m pytest tests/conformance
+
+bench: .venv/installed
+	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks.prefix_sharing
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.venv/installed: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --editable ".[test]"
+	# DeepSpeed compiles a helper at its first start on a CPU: do it now, not in the middle of the demo
+	-$(ENV) $(BIN)/python -c "from deepspeed.accelerator import get_accelerator as a; \
+	b = a().create_op_builder('ShareMemCommBuilder'); b and b.is_compatible() and b.load()" > /dev/null 2>&1
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,39 @@
+"""Which adapter serves which `config.model_type`."""
+
+from pathlib import Path
+
+from transformers import AutoConfig
+
+from model_adapters.base import AdapterError, ModelAdapter
+from model_adapters.llava import LlavaAdapter
+
+ADAPTERS: tuple[type[ModelAdapter], ...] = (LlavaAdapter,)
+_BY_MODEL_TYPE = {model_type: adapter for adapter in ADAPTERS for model_type in adapter.model_types}
+
+
+def known_model_types() -> tuple[str, ...]:
+    """Every `config.model_type` that an adapter serves."""
+    return tuple(_BY_MODEL_TYPE)
+
+
+def adapter_for(checkpoint: str | Path) -> ModelAdapter:
+    """The adapter of a checkpoint, its configuration and processor read and its weights not yet.
+
+    Args:
+        checkpoint: a folder in the Hugging Face layout, or a hub id.
+
+    Raises:
+        AdapterError: nothing readable there, or a family that no adapter serves.
+    """
+    try:
+        config = AutoConfig.from_pretrained(checkpoint)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise AdapterError(f"{checkpoint}: no Hugging Face checkpoint could be read there ({reason})") from None
+    if config.model_type not in _BY_MODEL_TYPE:
+        known = ", ".join(sorted(_BY_MODEL_TYPE))
+        raise AdapterError(
+            f"{checkpoint}: config.json says model_type '{config.model_type}', which no adapter serves; known are "
+            f"{known}. Choose a checkpoint of one of these or write an adapter (docs/adding_a_backbone.md)."
+        )
+    return _BY_MODEL_TYPE[config.model_type](str(checkpoint), config)

@@ -1,0 +1,190 @@
+"""Builds checkpoints/tiny-llava-scenes, the student of the quickstart, from nothing.
+
+    python scripts/build_tiny_student.py --out checkpoints/tiny-llava-scenes
+
+A LLaVA of half a million parameters is pretrained on drawn scenes of the `pretrain` split (vlrlcd/scenes/lessons.py
+says on what). Same seed, same machine kind, same torch: same weights.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tqdm import tqdm
+from transformers import (
+    CLIPImageProcessorPil,
+    CLIPVisionConfig,
+    GenerationConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+from model_adapters import ModelAdapter, PromptRow, adapter_for
+from vlrlcd.data.card import load_card
+from vlrlcd.data.prompts import Templates
+from vlrlcd.head import token_logps
+from vlrlcd.prefix_branches import pack, predicting_states
+from vlrlcd.scenes.draw import draw
+from vlrlcd.scenes.lessons import lesson
+from vlrlcd.scenes.questions import pose
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'].upper() + ': ' }}"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}{{ '<image>' }}{% else %}{{ part['text'] }}"
+    "{% endif %}{% if not loop.last %}{{ '\n' }}{% endif %}{% endfor %}"
+    "{{ '\n' if message['role'] == 'user' else '</s>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
+)
+PIXELS, PATCH, HIDDEN = 32, 16, 64
+EXTRA_WORDS = " USER: ASSISTANT: Yes No yes no A B C D"
+
+
+def build_tokenizer(texts: list[str], size: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE: any text survives it, and the words of the scenes are one token each."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    specials = ["<pad>", "<s>", "</s>", "<image>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        additional_special_tokens=["<image>"],
+        model_max_length=1024,
+    )
+
+
+def build_untrained(folder: Path, texts: list[str], vocabulary: int, seed: int) -> None:
+    """Writes the checkpoint with random weights: model, processor and chat template."""
+    torch.manual_seed(seed)
+    tokenizer = build_tokenizer(texts, vocabulary)
+    image_processor = CLIPImageProcessorPil(
+        size={"shortest_edge": PIXELS}, crop_size={"height": PIXELS, "width": PIXELS}, resample=2
+    )
+    processor = LlavaProcessor(
+        image_processor,
+        tokenizer,
+        patch_size=PATCH,
+        vision_feature_select_strategy="default",
+        chat_template=CHAT_TEMPLATE,
+        num_additional_image_tokens=1,
+    )
+    vision = CLIPVisionConfig(
+        hidden_size=HIDDEN,
+        intermediate_size=2 * HIDDEN,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        image_size=PIXELS,
+        patch_size=PATCH,
+        projection_dim=HIDDEN,
+    )
+    text = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=HIDDEN,
+        intermediate_size=192,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=1024,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        vision_feature_layer=-1,
+        image_seq_length=(PIXELS // PATCH) ** 2,
+    )
+    model = LlavaForConditionalGeneration(config)
+    model.generation_config = GenerationConfig(
+        pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id
+    )
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+class LessonBook:
+    """Scenes drawn once, lessons about them drawn anew at every visit."""
+
+    def __init__(self, adapter: ModelAdapter | None, scenes: int, seed: int):
+        self.templates = Templates(load_card("aokvqa_mc"))
+        self.rng = np.random.default_rng(seed)
+        self.posed = [pose("pretrain", self.rng) for _ in tqdm(range(scenes), desc="posing questions")]
+        self.adapter = adapter
+        self.pixels: list[dict[str, torch.Tensor]] = []
+
+    def texts(self) -> list[str]:
+        lessons = [lesson(*posed, self.templates, self.rng) for posed in self.posed]
+        words = [part["text"] for le in lessons for m in le.messages for part in m["content"] if part["type"] == "text"]
+        return words + [f" {le.answer}" for le in lessons] + [EXTRA_WORDS] * 50
+
+    def draw_all(self, adapter: ModelAdapter) -> None:
+        self.adapter = adapter
+        drawings = (draw(scene) for scene, _ in tqdm(self.posed, desc="drawing scenes"))
+        self.pixels = [adapter.encode_images([drawing]) for drawing in drawings]
+
+    def batch(self, size: int) -> tuple[list[PromptRow], list[tuple[int, ...]]]:
+        rows, answers = [], []
+        for index in self.rng.integers(len(self.posed), size=size):
+            learned = lesson(*self.posed[index], self.templates, self.rng)
+            counts = ((PIXELS // PATCH) ** 2,)
+            rows.append(PromptRow(self.adapter.encode_text(learned.messages, counts), self.pixels[index], counts))
+            answers.append(self.adapter.encode_answer(learned.answer))
+        return rows, answers
+
+
+def pretrain(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float) -> None:
+    """Cross-entropy on the answers, AdamW, one-cycle learning rate."""
+    optimiser = torch.optim.AdamW(adapter.model.parameters(), lr=rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
+    bar = tqdm(range(steps), desc="pretraining", mininterval=20)
+    for _ in bar:
+        rows, answers = book.batch(batch_size)
+        branches = pack([[answer] for answer in answers])
+        hidden_NH = predicting_states(adapter, adapter.collate(rows), branches)
+        loss = -token_logps(adapter, hidden_NH, branches.target_N).mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(adapter.model.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+        schedule.step()
+        bar.set_postfix(loss=f"{loss.item():.3f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("checkpoints/tiny-llava-scenes"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--scenes", type=int, default=20000)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--vocabulary", type=int, default=512)
+    args = parser.parse_args()
+    started = time.time()
+    book = LessonBook(None, args.scenes, args.seed)
+    build_untrained(args.out, book.texts(), args.vocabulary, args.seed)
+    adapter = adapter_for(args.out).load_model(torch.float32)
+    book.draw_all(adapter)
+    pretrain(adapter, book, args.steps, args.batch_size, args.rate)
+    adapter.save(args.out)
+    size = sum(file.stat().st_size for file in args.out.iterdir())
+    print(f"{args.out}: {size / 2**20:.1f} MiB, {time.time() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Trains a student: SFT on the teacher's anchors, then preference optimisation on its own ranked candidates.
+
+    deepspeed scripts/train.py                                   the quickstart: drawn scenes, a tiny LLaVA, minutes
+    deepspeed scripts/train.py --config configs/FILE.yaml        an experiment
+    deepspeed scripts/train.py --config FILE --stage2.beta=0.1   with a value changed
+
+Leaves runs/NAME/ with the student, figures, samples and report.html.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from vlrlcd.cli import config_file, parse_config, run
+from vlrlcd.scenes.release import ensure_release
+from vlrlcd.trainer import Stopped, train
+
+QUICKSTART = "configs/quickstart.yaml"
+
+
+def main() -> None:
+    config = parse_config(__doc__, QUICKSTART)
+    chosen = config_file() or QUICKSTART
+    if chosen == QUICKSTART:
+        ensure_release(config.data.root)
+    try:
+        train(config, Path(chosen).stem)
+    except Stopped as stopped:
+        print(f"stopped and saved; go on with --run.name={stopped.args[0].name} --run.resume=true")
+
+
+if __name__ == "__main__":
+    run(main)

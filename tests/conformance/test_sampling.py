@@ -1,0 +1,86 @@
+"""Sampling over the shared prefix against the stock model computed anew at every token."""
+
+import pytest
+import torch
+
+from tests.conformance.stock import close
+from vlrlcd.sampling import SamplingSettings, sample, uniforms
+
+NEVER = (-1,)
+
+
+def draw(adapter, cases, monkeypatch, stop=NEVER, **settings):
+    monkeypatch.setattr(adapter, "stop_ids", stop)
+    settings = SamplingSettings(**{"branches": 3, "max_new_tokens": 8, **settings})
+    numbers = uniforms(5, 2, [f"row {i}" for i in range(len(cases))], settings)
+    batch = adapter.collate([adapter.encode(case.messages) for case in cases])
+    return sample(adapter, batch, settings, numbers), numbers
+
+
+def third_of_the_vocabulary(adapter):
+    return tuple(range(0, len(adapter.tokenizer), 3))
+
+
+@torch.no_grad()
+def test_recorded_logps_equal_teacher_forcing(adapter, stock, cases, monkeypatch):
+    draws, _ = draw(adapter, cases, monkeypatch, temperature=1.7)
+    for case, row in zip(cases, draws, strict=True):
+        for answer in row:
+            logprobs = stock.logprobs(stock.inputs(case), answer.tokens, adapter.placeholder_ids)[:-1]
+            close(torch.tensor(answer.logps), logprobs.gather(-1, torch.tensor(answer.ids)[:, None])[:, 0])
+
+
+@pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.6, 1.0), (1.3, 0.7), (0.0, 1.0)])
+@pytest.mark.parametrize("stopping", [False, True])
+def test_tokens_equal_a_plain_sampler(adapter, stock, cases, monkeypatch, temperature, top_p, stopping):
+    stop = third_of_the_vocabulary(adapter) if stopping else NEVER
+    draws, numbers = draw(adapter, cases, monkeypatch, stop, temperature=temperature, top_p=top_p)
+    plain = [
+        [stock.sample(case, u, temperature, top_p, stop, adapter.placeholder_ids) for u in row]
+        for case, row in zip(cases, numbers, strict=True)
+    ]
+    assert [[answer.tokens for answer in row] for row in draws] == plain
+    for answer in (answer for row in draws for answer in row):
+        assert answer.truncated == (answer.ids[-1] not in stop)
+    if stopping and temperature:
+        lengths = [[len(answer.ids) for answer in row] for row in draws]
+        assert len({max(row) for row in lengths}) > 1, "rows must leave the batch at different steps"
+
+
+def test_greedy_equals_generate(adapter, stock, cases, monkeypatch):
+    draws, _ = draw(adapter, cases, monkeypatch, branches=1, temperature=0.0, max_new_tokens=12)
+    for case, (answer,) in zip(cases, draws, strict=True):
+        inputs = stock.inputs(case)
+        generated = stock.model.generate(
+            **inputs,
+            do_sample=False,
+            max_new_tokens=12,
+            min_new_tokens=12,
+            suppress_tokens=[*adapter.placeholder_ids, *adapter.tokenizer.all_special_ids],
+        )
+        specials = set(adapter.tokenizer.all_special_ids)
+        assert not specials & set(answer.ids), "choose a seed whose greedy answers hold no special token"
+        assert answer.ids == generated[0, inputs["input_ids"].shape[1] :].tolist()
+
+
+def test_placeholders_are_never_drawn(adapter, cases, monkeypatch):
+    banned = list(adapter.placeholder_ids)
+    boosted = type(adapter).logits
+    monkeypatch.setattr(
+        adapter,
+        "logits",
+        lambda hidden: boosted(adapter, hidden).index_fill(-1, torch.tensor(banned), 1e4),
+    )
+    for temperature in (0.0, 1.0):
+        draws, _ = draw(adapter, cases, monkeypatch, temperature=temperature)
+        assert not {token for row in draws for answer in row for token in answer.ids} & set(banned)
+
+
+def test_a_row_draws_the_same_alone_and_in_a_batch(adapter, cases, monkeypatch):
+    stop = third_of_the_vocabulary(adapter)
+    together, numbers = draw(adapter, cases, monkeypatch, stop)
+    for index, case in enumerate(cases):
+        settings = SamplingSettings(branches=3, max_new_tokens=8)
+        batch = adapter.collate([adapter.encode(case.messages)])
+        (alone,) = sample(adapter, batch, settings, numbers[index : index + 1])
+        assert [answer.ids for answer in alone] == [answer.ids for answer in together[index]]

@@ -1,0 +1,70 @@
+"""Prompts become the stock processor's tokens, and words that spell control tokens stay words."""
+
+import pytest
+import torch
+
+from tests.conformance.cases import ask, picture
+
+LITERALS = ["<image>", "</s>", "<s>", "<pad>", "a <image> b</s><s>c"]
+
+
+@pytest.mark.parametrize("row", range(3))
+def test_prompts_equal_the_stock_processor(adapter, stock, cases, row):
+    mine, inputs = adapter.encode(cases[row].messages), stock.inputs(cases[row])
+    assert list(mine.ids) == inputs["input_ids"][0].tolist()
+    stock_images = {
+        name: value for name, value in inputs.items() if name in mine.images or value.shape != inputs["input_ids"].shape
+    }
+    assert mine.images.keys() == stock_images.keys()
+    for name, value in stock_images.items():
+        assert torch.equal(mine.images[name], value)
+
+
+def test_placeholders_stand_for_features(adapter, stock, cases):
+    for case in cases:
+        row = adapter.encode(case.messages)
+        assert len(row.image_tokens) == len(case.images)
+        assert sum(i in adapter.placeholder_ids for i in row.ids) == sum(row.image_tokens)
+    assert stock.model.config.image_token_id in adapter.placeholder_ids
+
+
+def literals(adapter):
+    return [*LITERALS, *adapter.tokenizer.all_special_tokens]
+
+
+def test_control_tokens_in_a_question_are_text(adapter):
+    image = picture(50, 50, 0)
+    for literal in literals(adapter):
+        row = adapter.encode(ask(f"what is {literal} here?", image))
+        clean = adapter.encode(ask("what is it here?", image))
+        for special in {*adapter.tokenizer.all_special_ids, *adapter.placeholder_ids}:
+            assert row.ids.count(special) == clean.ids.count(special), literal
+        decoded = adapter.tokenizer.decode(list(row.ids), skip_special_tokens=False)
+        assert f"what is {literal} here?" in decoded
+
+
+def test_control_tokens_in_an_answer_are_text(adapter):
+    for literal in literals(adapter):
+        *ids, end = adapter.encode_answer(f"it is {literal}")
+        assert not set(ids) & {*adapter.tokenizer.all_special_ids, *adapter.placeholder_ids}
+        assert end == adapter.stop_ids[0]
+        assert adapter.chat.decode([*ids, end]) == f"it is {literal}"
+
+
+@pytest.mark.parametrize("answer", ["Red.", "it is red\nAnswer: red", "42", "(a) é 🙂"])
+def test_an_answer_continues_the_prompt_as_the_template_writes_it(adapter, stock, cases, answer):
+    for case in cases:
+        turn = {"role": "assistant", "content": [{"type": "text", "text": answer}]}
+        rendered = stock.processor.apply_chat_template([*case.messages, turn], tokenize=False)
+        whole = stock.processor(text=[rendered], images=case.images or None)["input_ids"][0]
+        mine = [*adapter.encode(case.messages).ids, *adapter.encode_answer(answer)[:-1]]
+        assert mine == list(whole)[: len(mine)]
+        assert not stock.tokenizer.decode(list(whole)[len(mine) :], skip_special_tokens=True).strip()
+
+
+def test_batches_are_padded_on_the_left(adapter, cases):
+    rows = [adapter.encode(case.messages) for case in cases]
+    batch = adapter.collate(rows)
+    for row, ids, mask in zip(rows, batch.ids_BP, batch.mask_BP, strict=True):
+        assert ids[-len(row.ids) :].tolist() == list(row.ids)
+        assert mask.tolist() == [False] * (len(mask) - len(row.ids)) + [True] * len(row.ids)

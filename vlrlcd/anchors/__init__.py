@@ -1,0 +1,1 @@
+"""Anchors: teachers, the content key, the store, the collector."""

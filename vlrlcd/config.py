@@ -1,0 +1,267 @@
+"""The whole configuration as typed dataclasses. Every field is a YAML key and a flag `--section.key=value`."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vlrlcd.errors import UserError
+
+Control = Literal["none", "anchors_shuffled", "d_permuted", "d_uniform", "no_anchor", "oracle"]
+
+
+@dataclass(kw_only=True)
+class ModelConfig:
+    """The student.
+
+    Attributes:
+        checkpoint: a folder in the Hugging Face layout or a hub id; its config.model_type picks the adapter.
+        tuning: full trains everything but the image tower; lora trains low-rank additions to the language model.
+        lora_rank: rank of the additions.
+        lora_alpha: their scale is lora_alpha / lora_rank.
+        dtype: float32 or bfloat16; log-softmax, D and KL are float32 or better in either case.
+        activation_checkpointing: recompute the decoder's layers in the backward pass, to save memory.
+    """
+
+    checkpoint: str = "checkpoints/tiny-llava-scenes"
+    tuning: Literal["full", "lora"] = "full"
+    lora_rank: int = 16
+    lora_alpha: float = 32.0
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    activation_checkpointing: bool = False
+
+
+@dataclass(kw_only=True)
+class DataConfig:
+    """Prompts and images.
+
+    Attributes:
+        dataset: a folder of datasets/ or the path of such a folder: its card and templates.
+        root: where the files of the data set lie, or a hub id.
+        images: where the images lie if not under root (the COCO folder of A-OKVQA).
+        train_split: split that both stages train on.
+        train_limit: use the first so many training prompts; 0 is all.
+    """
+
+    dataset: str = "aokvqa_mc"
+    root: str = "data/scenes"
+    images: str = ""
+    train_split: str = "train"
+    train_limit: int = 0
+
+
+@dataclass(kw_only=True)
+class AnchorsConfig:
+    """The teacher's answers, one per prompt.
+
+    Attributes:
+        style: which text of the data set's own columns serves as the anchor: the first rationale and the answer, or
+            the answer alone.
+        store: the SQLite file that keeps every answer; empty is anchors.sqlite under data.root.
+    """
+
+    style: Literal["explained", "terse"] = "explained"
+    store: str = ""
+
+
+@dataclass(kw_only=True)
+class SamplingConfig:
+    """Candidates.
+
+    Attributes:
+        candidates: K, answers drawn per prompt.
+        max_new_tokens: longest answer, end-of-answer token included.
+        temperature: 1 keeps the KL estimate valid.
+        top_p: 1 keeps the KL estimate valid.
+    """
+
+    candidates: int = 8
+    max_new_tokens: int = 128
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+
+@dataclass(kw_only=True)
+class RankingConfig:
+    """Self-ranking with the anchor in view.
+
+    Attributes:
+        scorer: likelihood is the mean token log-prob of a candidate with the anchor shown as reference, for students
+            too small to judge; verdict is log p(Yes) - log p(No) to "at least as good as the reference?".
+        evaluator: which weights score: the frozen result of stage I, or the current student.
+        tau: scale of r in D; 0 calibrates it once on the first batches.
+        gamma: slope of the positive-unlabelled factor; 0 is 1 / tau.
+        calibration_steps: batches that the calibration samples.
+        control: none, or what is put in the signal's place to see whether it teaches: anchors_shuffled between prompts,
+            d_permuted within the group, d_uniform, no_anchor (the student's own mean log-prob as r), oracle
+            (correctness as r).
+    """
+
+    scorer: Literal["likelihood", "verdict"] = "verdict"
+    evaluator: Literal["frozen", "current"] = "frozen"
+    tau: float = 0.0
+    gamma: float = 0.0
+    calibration_steps: int = 4
+    control: Control = "none"
+
+
+@dataclass(kw_only=True)
+class Stage1Config:
+    """Teacher-guided SFT on the anchors.
+
+    Attributes:
+        epochs: passes over the training prompts.
+        prompts_per_step: prompts of one optimiser step, over all processes and accumulation.
+        learning_rate: peak of the cosine; 0 is 1e-5 for full and 2e-4 for LoRA.
+    """
+
+    epochs: float = 1.0
+    prompts_per_step: int = 64
+    learning_rate: float = 0.0
+
+
+@dataclass(kw_only=True)
+class Stage2Config:
+    """Preference optimisation on the student's own candidates.
+
+    Attributes:
+        method: ldl_grpo learns from the label distribution; sft leaves stage II out.
+        epochs: passes over the training prompts.
+        prompts_per_step: groups of one optimiser step, over all processes and accumulation.
+        learning_rate: peak of the cosine; 0 is 1e-6 for full and 5e-6 for LoRA.
+        beta: weight of KL(student || p_sft) per token.
+        q: the student's score of a candidate: ratio to p_sft, mean log-prob, or sum of log-probs.
+        q_temperature: T_q.
+    """
+
+    method: Literal["ldl_grpo", "sft"] = "ldl_grpo"
+    epochs: float = 1.0
+    prompts_per_step: int = 16
+    learning_rate: float = 0.0
+    beta: float = 0.05
+    q: Literal["ratio", "mean", "sum"] = "ratio"
+    q_temperature: float = 1.0
+
+
+@dataclass(kw_only=True)
+class EngineConfig:
+    """DeepSpeed.
+
+    Attributes:
+        deepspeed: a DeepSpeed JSON; its "auto" values are filled from here.
+        prompts_per_pass: prompts that go through the model at once; more are accumulated.
+        gradient_clipping: largest norm of a gradient.
+        warmup: share of the steps over which the learning rate rises.
+        weight_decay: of AdamW.
+    """
+
+    deepspeed: str = "configs/deepspeed/zero0.json"
+    prompts_per_pass: int = 16
+    gradient_clipping: float = 1.0
+    warmup: float = 0.1
+    weight_decay: float = 0.0
+
+
+@dataclass(kw_only=True)
+class EvaluationConfig:
+    """What is measured before, between and after the stages.
+
+    Attributes:
+        split: held-out split; empty leaves the evaluation out.
+        limit: use the first so many prompts; 0 is all.
+        direct: also ask without choices and score the direct answer.
+        blind: also answer with every image blanked, after stage II.
+        prompts_per_pass: prompts decoded at once.
+        resamples: bootstrap resamples of each 95 % interval.
+    """
+
+    split: str = "val"
+    limit: int = 0
+    direct: bool = True
+    blind: bool = True
+    prompts_per_pass: int = 64
+    resamples: int = 2000
+
+
+@dataclass(kw_only=True)
+class RunConfig:
+    """The run and its folder.
+
+    Attributes:
+        name: folder under root; empty takes the configuration's file name, then NAME-2, NAME-3, ...
+        root: where runs are kept.
+        resume: go on with the named run from its last checkpoint.
+        seed: of every draw.
+        save_every: optimiser steps between checkpoints; 0 saves at the end of a stage only.
+        tensorboard: also write TensorBoard files.
+    """
+
+    name: str = ""
+    root: str = "runs"
+    resume: bool = False
+    seed: int = 0
+    save_every: int = 50
+    tensorboard: bool = True
+
+
+@dataclass(kw_only=True)
+class Config:
+    """Everything that one run depends on."""
+
+    run: RunConfig = field(default_factory=RunConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    anchors: AnchorsConfig = field(default_factory=AnchorsConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    ranking: RankingConfig = field(default_factory=RankingConfig)
+    stage1: Stage1Config = field(default_factory=Stage1Config)
+    stage2: Stage2Config = field(default_factory=Stage2Config)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+
+RATES = {"stage1": {"full": 1e-5, "lora": 2e-4}, "stage2": {"full": 1e-6, "lora": 5e-6}}
+
+
+def learning_rate(config: Config, stage: str) -> float:
+    """The peak learning rate of `stage1` or `stage2`, the default of its kind of tuning where none is given."""
+    return getattr(config, stage).learning_rate or RATES[stage][config.model.tuning]
+
+
+def check(config: Config) -> None:
+    """Raises UserError for values that cannot be and combinations that make no sense, naming the key."""
+    positive = {
+        "sampling.max_new_tokens": config.sampling.max_new_tokens,
+        "stage1.prompts_per_step": config.stage1.prompts_per_step,
+        "stage2.prompts_per_step": config.stage2.prompts_per_step,
+        "stage2.q_temperature": config.stage2.q_temperature,
+        "engine.prompts_per_pass": config.engine.prompts_per_pass,
+        "engine.gradient_clipping": config.engine.gradient_clipping,
+        "evaluation.prompts_per_pass": config.evaluation.prompts_per_pass,
+        "model.lora_rank": config.model.lora_rank,
+        "ranking.calibration_steps": config.ranking.calibration_steps,
+    }
+    not_negative = {
+        "stage1.epochs": config.stage1.epochs,
+        "stage2.epochs": config.stage2.epochs,
+        "stage2.beta": config.stage2.beta,
+        "ranking.tau": config.ranking.tau,
+        "ranking.gamma": config.ranking.gamma,
+        "data.train_limit": config.data.train_limit,
+        "evaluation.limit": config.evaluation.limit,
+        "run.save_every": config.run.save_every,
+    }
+    for key, value in positive.items():
+        if value <= 0:
+            raise UserError(f"{key}={value} must be above 0.")
+    for key, value in not_negative.items():
+        if value < 0:
+            raise UserError(f"{key}={value} must not be negative.")
+    if config.sampling.candidates < 2 and config.stage2.method == "ldl_grpo":
+        raise UserError(f"sampling.candidates={config.sampling.candidates}: a ranking needs at least 2 candidates.")
+    if config.sampling.temperature <= 0:
+        raise UserError(f"sampling.temperature={config.sampling.temperature}: candidates need a temperature above 0.")
+    if not 0 < config.sampling.top_p <= 1:
+        raise UserError(f"sampling.top_p={config.sampling.top_p} must lie in (0, 1].")
+    if not 0 <= config.engine.warmup < 1:
+        raise UserError(f"engine.warmup={config.engine.warmup} must lie in [0, 1).")
+    if config.run.resume and not config.run.name:
+        raise UserError("run.resume needs run.name, the run to go on with.")

@@ -1,0 +1,75 @@
+"""`Templates`: a dataset's prompts, rendered to chat messages with the images in their place."""
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import jinja2
+
+from vlrlcd.data.card import Card
+from vlrlcd.data.example import Example, ImageSource, Message
+from vlrlcd.errors import UserError
+
+KINDS = ("student", "teacher", "judge", "direct")
+
+
+class Templates:
+    """The four templates of a dataset, compiled once."""
+
+    def __init__(self, card: Card) -> None:
+        """Compiles `student`, `teacher`, `judge` and `direct`. Raises UserError if one is missing or malformed."""
+        self._folder = card.folder
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(card.folder),
+            undefined=jinja2.StrictUndefined,
+            autoescape=False,
+            trim_blocks=True,
+        )
+        self._templates = {kind: self._compile(environment, kind) for kind in KINDS}
+
+    def render(self, kind: str, example: Example, **extra: str) -> list[Message]:
+        """One user message: text parts, and an image part for each image where the template has `{{ images }}`.
+
+        Args:
+            kind: `student`, `teacher`, `judge` or `direct`.
+            example: gives question, choices and images; never its answer.
+            extra: further variables: `reference` (student), `anchor` and `candidate` (judge).
+
+        Raises UserError naming the template if it uses an unknown variable or does not place the images exactly once.
+        """
+        # Drawn anew for each prompt, so that no text written before can hold it.
+        images = uuid4().hex
+        pieces = self._fill(kind, images, example, extra).split(images)
+        if len(pieces) != 2:
+            found = len(pieces) - 1
+            raise UserError(f"{self._path(kind)} must hold {{{{ images }}}} once, but holds it {found} times")
+        before, after = pieces
+        return [{"role": "user", "content": [*_text(before), *map(_image, example.images), *_text(after)]}]
+
+    def _fill(self, kind: str, images: str, example: Example, extra: dict[str, str]) -> str:
+        variables = {"images": images, "question": example.question, "choices": example.choices, **extra}
+        try:
+            return self._templates[kind].render(variables)
+        except jinja2.UndefinedError as error:
+            raise UserError(f"{self._path(kind)}: {error}; it may use {', '.join(variables)}") from error
+
+    def _path(self, kind: str) -> Path:
+        return self._folder / f"{kind}.jinja"
+
+    def _compile(self, environment: jinja2.Environment, kind: str) -> jinja2.Template:
+        path = self._path(kind)
+        try:
+            return environment.get_template(path.name)
+        except jinja2.TemplateNotFound as error:
+            files = ", ".join(f"{kind}.jinja" for kind in KINDS)
+            raise UserError(f"{path} is missing; a dataset has {files}") from error
+        except jinja2.TemplateSyntaxError as error:
+            raise UserError(f"{path}, line {error.lineno}: {error.message}") from error
+
+
+def _text(text: str) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": text.strip("\n")}] if text.strip() else []
+
+
+def _image(source: ImageSource) -> dict[str, Any]:
+    return {"type": "image", "image": source}

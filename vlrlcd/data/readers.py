@@ -1,0 +1,99 @@
+"""`read_split`: any supported dataset, in any of its forms, as a list of `Example`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vlrlcd.data.card import Card
+from vlrlcd.data.example import Example, ImageSource
+from vlrlcd.data.fields import ANSWER_FIELDS, Record
+from vlrlcd.data.rows import Split, find_split, read_json
+from vlrlcd.errors import UserError
+
+
+def read_split(card: Card, root: str | Path, split: str, images: str | Path | None = None) -> list[Example]:
+    """Reads one split; images are neither opened nor looked for (see `check_images`).
+
+    Args:
+        card: the dataset.
+        root: folder with the records (JSON, JSONL or parquet), or an id on the Hugging Face hub.
+        split: `train`, `val`, `test`, or any other that the files have.
+        images: folder in which image paths start, where it is not the folder of the records.
+
+    Raises UserError naming file, row and field of the first fault; rows count from 1, in JSONL they are the lines.
+    """
+    found = find_split(card, root, split)
+    image_root = found.folder if images is None else Path(images).expanduser()
+    scenes = _scenes(found)
+    examples: dict[str, Example] = {}
+    for place, values in found.rows:
+        record = Record(place, values, card.columns)
+        _check_required(card, record, split)
+        example = _example(record, _images(card, record, found.name, image_root), scenes)
+        if example.id in examples:
+            first = examples[example.id].place
+            raise UserError(f"{place}: id '{example.id}' was used before, in {first}; make it unique")
+        examples[example.id] = example
+    if not examples:
+        raise UserError(f"split '{split}' in {root} is empty; add records or choose another split")
+    return list(examples.values())
+
+
+def _scenes(split: Split) -> Mapping[str, Any]:
+    path = split.folder / f"scenes_{split.name}.json"
+    scenes = read_json(path) if path.is_file() else {}
+    if not isinstance(scenes, dict):
+        raise UserError(f"{path} must hold a JSON object from question id to scene")
+    return scenes
+
+
+def _check_required(card: Card, record: Record, split: str) -> None:
+    for field in card.required:
+        if not (field in ANSWER_FIELDS and split in card.hides_answers):
+            record.need(field)
+
+
+def _example(record: Record, images: tuple[ImageSource, ...], scenes: Mapping[str, Any]) -> Example:
+    example_id = str(record.need("id"))
+    choices = tuple(record.get("choices") or ())
+    return Example(
+        id=example_id,
+        place=record.place,
+        images=images,
+        question=record.need("question"),
+        choices=choices,
+        answer=_answer(record, choices),
+        direct_answers=tuple(record.get("direct_answers") or ()),
+        difficult_direct_answer=bool(record.get("difficult_direct_answer")),
+        rationales=tuple(record.get("rationales") or ()),
+        scene=scenes.get(example_id),
+    )
+
+
+def _answer(record: Record, choices: tuple[str, ...]) -> str | None:
+    index, answer = record.get("correct_choice_idx"), record.get("answer")
+    if index is not None:
+        if not 0 <= index < len(choices):
+            raise UserError(
+                f"{record.place}, field 'correct_choice_idx': is {index}, but there are {len(choices)} choices, "
+                "counted from 0"
+            )
+        return choices[index]
+    if answer is not None and choices and answer not in choices:
+        raise UserError(f"{record.place}, field 'answer': '{answer}' is not among the choices ({', '.join(choices)})")
+    return answer
+
+
+def _images(card: Card, record: Record, split: str, root: Path) -> tuple[ImageSource, ...]:
+    value = record.get("images")
+    # LAVIS adds an `image` path into the COCO 2014 folders; the official image id is what the pattern is for.
+    if card.images and (value is None or isinstance(value, str)):
+        return (root / card.images.format(split=split, image_id=record.need("image_id")),)
+    value = record.need("images")
+    return tuple(_source(item, root) for item in (value if isinstance(value, list) else [value]))
+
+
+def _source(item: str | bytes | Mapping[str, Any], root: Path) -> ImageSource:
+    if isinstance(item, Mapping):
+        item = item.get("bytes") or item["path"]
+    return item if isinstance(item, bytes) else root / item

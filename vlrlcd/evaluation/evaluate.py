@@ -1,0 +1,76 @@
+"""A student on a split: greedy answers, scores with intervals, the official prediction file."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from vlrlcd.config import Config
+from vlrlcd.data.example import Example
+from vlrlcd.data.images import blank
+from vlrlcd.data.loader import encode
+from vlrlcd.data.prompts import Templates
+from vlrlcd.engine import Engine
+from vlrlcd.evaluation import metrics, truth
+from vlrlcd.evaluation.intervals import interval
+from vlrlcd.evaluation.predictions import write_predictions
+from vlrlcd.job import Job
+from vlrlcd.sampling import SamplingSettings
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Greedy answers in the order of the examples."""
+
+    texts: list[str]
+    truncated: list[float]
+
+
+def answer(
+    engine: Engine, templates: Templates, examples: list[Example], kind: str, config: Config, label: str
+) -> Answers:
+    """Greedy answers to the `student` or `direct` prompt of every example."""
+    settings = SamplingSettings(branches=1, max_new_tokens=config.sampling.max_new_tokens, temperature=0.0)
+    texts, truncated, size = [], [], config.evaluation.prompts_per_pass
+    for start in tqdm(range(0, len(examples), size), desc=f"evaluate {label}", unit="batch", mininterval=2):
+        part = examples[start : start + size]
+        batch = engine.adapter.collate([encode(engine.adapter, templates.render(kind, e)) for e in part])
+        draws = engine.run("sample", batch, settings, np.zeros((len(part), 1, settings.max_new_tokens)))
+        texts += [engine.adapter.chat.decode(row[0].ids) for row in draws]
+        truncated += [float(row[0].truncated) for row in draws]
+    return Answers(texts, truncated)
+
+
+def blanked(examples: list[Example]) -> list[Example]:
+    """The same questions with every image grey."""
+    return [replace(example, images=tuple(blank(image) for image in example.images)) for example in examples]
+
+
+def evaluate(
+    engine: Engine, config: Config, job: Job, stage: str, folder: Path
+) -> dict[str, dict]:
+    """All metrics of one stage with 95 % intervals; writes `predictions_{split}_{stage}.json` into `folder`."""
+    wanted, card, templates, examples, seen = config.evaluation, job.card, job.templates, job.held_out, job.train
+    scores: dict[str, list[float | None]] = {}
+    explained = answer(engine, templates, examples, "student", config, stage)
+    scores["truncated"] = explained.truncated
+    choices = None
+    if card.task == "multiple_choice":
+        scores["accuracy"] = metrics.multiple_choice(examples, explained.texts)
+        scores["majority"] = metrics.majority(examples, seen)
+        choices = metrics.chosen(examples, explained.texts)
+        if wanted.blind and stage == "stage2":
+            unseen = answer(engine, templates, blanked(examples), "student", config, f"{stage}, blind")
+            scores["accuracy_blind"] = metrics.multiple_choice(examples, unseen.texts)
+    direct = None
+    if wanted.direct and any(example.direct_answers for example in examples):
+        direct = answer(engine, templates, examples, "direct", config, f"{stage}, direct answers").texts
+        scores["direct_answer"] = metrics.direct_answer_official(examples, direct)
+    if any(example.scene for example in examples):
+        scores["truthful_rationales"] = truth.truthful_rationales(examples, explained.texts)
+        scores["claims_per_rationale"] = truth.claims_per_rationale(examples, explained.texts)
+    write_predictions(
+        folder / f"predictions_{wanted.split}_{stage}.json", [example.id for example in examples], choices, direct
+    )
+    return {name: interval(values, wanted.resamples, config.run.seed) for name, values in scores.items()}

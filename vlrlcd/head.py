@@ -1,0 +1,61 @@
+"""Token log-probs and exact KL from hidden states, in chunks: `[B, T, V]` logits never exist.
+
+Placeholder ids are masked alike in sampling, student and reference. Everything is float32 at temperature 1.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from model_adapters import ModelAdapter
+
+Head = Callable[[Tensor], Tensor]
+CHUNK_LOGITS = 2**24
+"""Logits alive at a time: 64 MiB of float32."""
+
+# finite, so that probability 0 times a difference of two masked log-probs is 0 and not nan
+_MASKED = -1e30
+
+
+def allowed_logprobs(adapter: ModelAdapter, hidden_NH: Tensor) -> Tensor:
+    """Log-probs `[N, V]` in float32, placeholder ids at probability 0."""
+    logits_NV = adapter.logits(hidden_NH).float()
+    banned = torch.tensor(adapter.placeholder_ids, device=logits_NV.device)
+    return logits_NV.index_fill(-1, banned, _MASKED).log_softmax(-1)
+
+
+def token_logps(adapter: ModelAdapter, hidden_NH: Tensor, target_N: Tensor) -> Tensor:
+    """Log-prob of each target, `[N]` float32."""
+
+    def head(hidden_CH, target_C):
+        return allowed_logprobs(adapter, hidden_CH).gather(-1, target_C[:, None])[:, 0]
+
+    return _chunked(adapter, head, hidden_NH, target_N)
+
+
+def token_kl(adapter: ModelAdapter, hidden_NH: Tensor, reference: ModelAdapter, reference_NH: Tensor) -> Tensor:
+    """Exact KL(student || reference) over the vocabulary at each position, `[N]` float32, in nats.
+
+    Its gradient reaches the student's distribution at each position and leaves out how the positions were reached
+    [ours].
+    """
+
+    def head(student_CH, reference_CH):
+        with torch.no_grad():
+            log_r_CV = allowed_logprobs(reference, reference_CH)
+        log_p_CV = allowed_logprobs(adapter, student_CH)
+        return (log_p_CV.exp() * (log_p_CV - log_r_CV)).sum(-1)
+
+    return _chunked(adapter, head, hidden_NH, reference_NH)
+
+
+def _chunked(adapter: ModelAdapter, head: Callable, *inputs_N: Tensor) -> Tensor:
+    vocabulary = adapter.config.get_text_config().vocab_size
+    size = max(1, CHUNK_LOGITS // vocabulary)
+    chunks = list(zip(*(tensor.split(size) for tensor in inputs_N), strict=True))
+    if len(chunks) == 1:
+        return head(*chunks[0])
+    # recomputed in the backward pass: one chunk of logits is alive at a time
+    return torch.cat([checkpoint(head, *chunk, use_reentrant=False) for chunk in chunks])

@@ -1,0 +1,117 @@
+"""Everything a run needs before a weight is loaded, with every check of the user's files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_adapters import ModelAdapter, adapter_for
+from vlrlcd.anchors.collect import Ledger, collect, load_anchors
+from vlrlcd.anchors.store import AnchorStore
+from vlrlcd.anchors.teachers import DatasetColumn
+from vlrlcd.config import Config
+from vlrlcd.data.card import Card, load_card
+from vlrlcd.data.example import Example
+from vlrlcd.data.images import check_images
+from vlrlcd.data.loader import check_lengths
+from vlrlcd.data.prompts import Templates
+from vlrlcd.data.readers import read_split
+from vlrlcd.errors import UserError
+from vlrlcd.methods import METHODS, shuffled_anchors
+from vlrlcd.ranking.scorers import SCORERS
+
+
+@dataclass(frozen=True)
+class Job:
+    """Checked inputs of a run.
+
+    Attributes:
+        adapter: without its weights.
+        anchors: text by prompt id, the control `anchors_shuffled` already applied.
+        ledger: what the anchors cost.
+    """
+
+    adapter: ModelAdapter
+    card: Card
+    templates: Templates
+    train: list[Example]
+    held_out: list[Example]
+    anchors: dict[str, str]
+    ledger: Ledger
+
+
+def prepare(config: Config) -> Job:
+    """Reads and checks configuration, checkpoint family, data, images, lengths and anchors, in this order.
+
+    Raises:
+        UserError, AdapterError: one sentence that names the place and the cure.
+    """
+    adapter = adapter_for(config.model.checkpoint)
+    _check_scorer(config, adapter)
+    card = load_card(config.data.dataset)
+    templates = Templates(card)
+    train = training_examples(config, card)
+    held_out = held_out_examples(config, card)
+    check_images([*train, *held_out])
+    check_lengths(adapter, templates, [*train, *held_out], config.sampling.max_new_tokens)
+    _check_oracle(config, train)
+    anchors, ledger = _anchors(config, card, templates, train)
+    return Job(adapter, card, templates, train, held_out, anchors, ledger)
+
+
+def training_examples(config: Config, card: Card) -> list[Example]:
+    """The training prompts, cut at data.train_limit."""
+    wanted = config.data
+    return _limited(read_split(card, wanted.root, wanted.train_split, _images(config)), wanted.train_limit)
+
+
+def held_out_examples(config: Config, card: Card) -> list[Example]:
+    """The prompts of evaluation.split, cut at evaluation.limit; none where no split is named."""
+    wanted = config.evaluation
+    if not wanted.split:
+        return []
+    return _limited(read_split(card, config.data.root, wanted.split, _images(config)), wanted.limit)
+
+
+def anchor_store(config: Config) -> Path:
+    """Where the anchors are kept."""
+    return Path(config.anchors.store or Path(config.data.root) / "anchors.sqlite")
+
+
+def teacher(config: Config, card: Card) -> DatasetColumn:
+    """The teacher that the configuration names."""
+    return DatasetColumn("rationale" if card.task == "rationale" else config.anchors.style)
+
+
+def _anchors(config: Config, card: Card, templates: Templates, train: list[Example]) -> tuple[dict[str, str], Ledger]:
+    asked = teacher(config, card)
+    with AnchorStore(anchor_store(config)) as store:
+        # a column of the data set costs nothing and leaves nowhere, so it is read here and now
+        ledger = collect(train, templates, asked, store)
+        anchors = load_anchors(train, templates, asked, store)
+    if config.ranking.control == "anchors_shuffled":
+        return shuffled_anchors(anchors, config.run.seed), ledger
+    return anchors, ledger
+
+
+def _images(config: Config) -> str | None:
+    return config.data.images or None
+
+
+def _limited(examples: list[Example], limit: int) -> list[Example]:
+    return examples[:limit] if limit else examples
+
+
+def _check_scorer(config: Config, adapter: ModelAdapter) -> None:
+    scorer = SCORERS[config.ranking.scorer]
+    if METHODS[config.stage2.method] and scorer.answers:
+        scorer.answers(adapter)
+
+
+def _check_oracle(config: Config, train: list[Example]) -> None:
+    if config.ranking.control != "oracle":
+        return
+    for example in train:
+        if not example.choices or example.answer is None:
+            raise UserError(
+                f"{example.place}: ranking.control=oracle needs an answer that can be checked, and this row has none; "
+                "choose another control or a data set with choices and answers."
+            )

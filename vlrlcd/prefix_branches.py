@@ -1,0 +1,115 @@
+"""One prefix with K branches: layout, tree mask, hidden states.
+
+A row of the batch is one prompt (the prefix, images included) followed by all its branches. A branch token sees the
+prefix and its own branch up to itself; positions of every branch start anew at the end of the prefix. So the prompt is
+computed once, whatever K is.
+
+The log-prob of a branch's first token comes from the last prefix position, that of any other token from the token
+before it; the last token of a branch is predicted but never fed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model_adapters import ModelAdapter, PromptBatch
+
+Tokens = tuple[int, ...]
+
+
+@dataclass
+class Branches:
+    """Ragged branches of B rows, packed without padding between the branches of a row.
+
+    Attributes:
+        ids_BS: fed tokens, rows padded on the right to S.
+        branch_BS: the branch, counted within its row, that a token belongs to; -1 is padding.
+        depth_BS: tokens between the end of the prefix and this one.
+        row_N, source_N: for each of the N predicted tokens its row and the place, counted from the end of the prefix,
+            of the state that predicts it (-1: the last prefix position).
+        target_N: the predicted token.
+        owner_N: the branch that predicted token n belongs to, counted over all rows.
+        lengths_G: predicted tokens of each of the G branches of all rows.
+        rows_G: the row of each branch.
+    """
+
+    ids_BS: Tensor
+    branch_BS: Tensor
+    depth_BS: Tensor
+    row_N: Tensor
+    source_N: Tensor
+    target_N: Tensor
+    owner_N: Tensor
+    lengths_G: Tensor
+    rows_G: Tensor
+
+    def to(self, device: torch.device) -> "Branches":
+        return Branches(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+
+    def sum_per_branch(self, values_N: Tensor) -> Tensor:
+        """Sums token values over each branch: `[N]` to `[G]`."""
+        return values_N.new_zeros(len(self.lengths_G)).index_add(0, self.owner_N, values_N)
+
+
+def pack(branches: Sequence[Sequence[Tokens]]) -> Branches:
+    """Lays out the branches of each row; every branch has at least one token, every row at least one branch."""
+    rows = [[(k, t, token) for k, y in enumerate(row) for t, token in enumerate(y)] for row in branches]
+    # the last token of a branch is only a target
+    fed = [[(k, t, token) for k, t, token in tokens if t < len(row[k]) - 1] for tokens, row in zip(rows, branches)]
+    width = max(len(tokens) for tokens in fed)
+    grid = torch.tensor([tokens + [(-1, 0, 0)] * (width - len(tokens)) for tokens in fed], dtype=torch.long)
+    grid = grid.reshape(len(fed), width, 3)
+
+    predicted, owner = [], -1
+    for b, row in enumerate(branches):
+        start = 0
+        for y in row:
+            owner += 1
+            predicted += [(b, start + t - 1 if t else -1, token, owner) for t, token in enumerate(y)]
+            start += len(y) - 1
+    row_N, source_N, target_N, owner_N = torch.tensor(predicted).unbind(-1)
+    lengths_G = torch.tensor([len(y) for row in branches for y in row])
+    rows_G = torch.tensor([b for b, row in enumerate(branches) for _ in row])
+    branch_BS, depth_BS, ids_BS = grid.unbind(-1)
+    return Branches(ids_BS, branch_BS, depth_BS, row_N, source_N, target_N, owner_N, lengths_G, rows_G)
+
+
+def causal_mask(prefix_mask_BP: Tensor) -> Tensor:
+    """Mask of the prefix alone, `[B, 1, P, P]`; padding sees itself, so that no row of the softmax is empty."""
+    P = prefix_mask_BP.shape[1]
+    causal_PP = torch.ones(P, P, dtype=torch.bool, device=prefix_mask_BP.device).tril()
+    own_PP = torch.eye(P, dtype=torch.bool, device=prefix_mask_BP.device)
+    return (prefix_mask_BP[:, None, :] & causal_PP | own_PP)[:, None]
+
+
+def tree_mask(prefix_mask_BP: Tensor, branches: Branches) -> Tensor:
+    """Mask of prefix and branches, `[B, 1, P + S, P + S]`, True where a query (row) may see a key (column)."""
+    (B, P), S = prefix_mask_BP.shape, branches.ids_BS.shape[1]
+    mask_BLL = prefix_mask_BP.new_zeros(B, P + S, P + S)
+    mask_BLL[:, :P, :P] = causal_mask(prefix_mask_BP)[:, 0]
+    mask_BLL[:, P:, :P] = prefix_mask_BP[:, None, :]
+    same_BSS = branches.branch_BS[:, :, None] == branches.branch_BS[:, None, :]
+    mask_BLL[:, P:, P:] = same_BSS & (branches.depth_BS[:, None, :] <= branches.depth_BS[:, :, None])
+    return mask_BLL[:, None]
+
+
+def predicting_states(adapter: ModelAdapter, batch: PromptBatch, branches: Branches) -> Tensor:
+    """Hidden states `[N, H]` that predict every branch token, from one pass over prefixes and branches."""
+    prefix = adapter.embed(batch)
+    embeds_BLH = torch.cat([prefix.embeds_BPH, adapter.embed_tokens(branches.ids_BS)], dim=1)
+    positions = torch.cat([prefix.positions, adapter.branch_positions(prefix, branches.depth_BS)], dim=-1)
+    hidden_BLH = adapter.decode_states(embeds_BLH, positions, tree_mask(prefix.mask_BP, branches))
+    P = prefix.mask_BP.shape[1]
+    return hidden_BLH[branches.row_N, P + branches.source_N]
+
+
+def common_prefix(renderings: Sequence[Tokens]) -> tuple[Tokens, list[Tokens]]:
+    """The longest common token prefix of full renderings, and what each adds to it."""
+    shortest = min(len(r) for r in renderings)
+    first = renderings[0]
+    shared = next((i for i in range(shortest) if any(r[i] != first[i] for r in renderings)), shortest)
+    return first[:shared], [r[shared:] for r in renderings]
+
+

@@ -1,0 +1,117 @@
+"""Candidates to margins to the label distribution, with the controls of the method in the signal's place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vlrlcd.config import RankingConfig
+from vlrlcd.data.prompts import Templates
+from vlrlcd.draws import generator
+from vlrlcd.engine import Engine
+from vlrlcd.group import Group, copies, padded
+from vlrlcd.prefix_branches import pack
+from vlrlcd.ranking.distribution import label_distribution, tied
+from vlrlcd.ranking.scorers import SCORERS, mean_logps, verdicts
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Everything that a ranking depends on besides the groups; tau and gamma are set by then."""
+
+    templates: Templates
+    settings: RankingConfig
+    seed: int
+    prompts_per_pass: int
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Scores of a batch of groups, `[B, K]` with copies 0 where a group has fewer candidates.
+
+    Attributes:
+        g_BK, anchor_B: scores of the candidates and of the anchor.
+        r_BK: margins g - anchor, or what a control put in their place.
+        log_d_BK: log label distribution, float64.
+        rankable_B: False where all r are equal and the LDL term has weight 0.
+        copies_BK: how often each candidate was drawn.
+    """
+
+    g_BK: Tensor
+    anchor_B: Tensor
+    r_BK: Tensor
+    log_d_BK: Tensor
+    rankable_B: Tensor
+    copies_BK: Tensor
+
+
+def margins(engine: Engine, ranker: Ranker, groups: list[Group]) -> tuple[Tensor, Tensor, Tensor]:
+    """(g_BK, anchor_B, r_BK), float32 on the CPU; the control decides what stands for r."""
+    scores = MARGINS.get(ranker.settings.control, _scored)
+    return scores(engine, ranker, groups)
+
+
+def rank(
+    engine: Engine, ranker: Ranker, groups: list[Group], tau: float, gamma: float, step: int
+) -> Ranking:
+    """The label distribution of every group."""
+    g_BK, anchor_B, r_BK = margins(engine, ranker, groups)
+    copies_BK = copies(groups, torch.device("cpu"))
+    rankable_B = ~tied(r_BK, copies_BK)
+    log_d_BK = label_distribution(r_BK, copies_BK, tau, gamma)
+    if ranker.settings.control == "d_permuted":
+        log_d_BK = _permuted(log_d_BK, groups, ranker.seed, step)
+    if ranker.settings.control == "d_uniform":
+        log_d_BK = copies_BK.double().log().log_softmax(-1)
+        rankable_B = torch.ones_like(rankable_B)
+    return Ranking(g_BK, anchor_B, r_BK, log_d_BK, rankable_B, copies_BK)
+
+
+def _scored(engine: Engine, ranker: Ranker, groups: list[Group]) -> tuple[Tensor, Tensor, Tensor]:
+    g_BK, anchor_B = _scores(engine, ranker, groups, ranker.settings.scorer)
+    return g_BK, anchor_B, g_BK - anchor_B[:, None]
+
+
+def _no_anchor(engine: Engine, ranker: Ranker, groups: list[Group]) -> tuple[Tensor, Tensor, Tensor]:
+    g_BK, anchor_B = _scores(engine, ranker, groups, "own_likelihood")
+    return g_BK, anchor_B, g_BK
+
+
+def _oracle(engine: Engine, ranker: Ranker, groups: list[Group]) -> tuple[Tensor, Tensor, Tensor]:
+    flat = torch.tensor([float(bool(c.correct)) for group in groups for c in group.candidates])
+    g_BK = padded(flat, groups, 0.0)
+    anchor_B = torch.ones(len(groups))
+    return g_BK, anchor_B, g_BK - anchor_B[:, None]
+
+
+MARGINS: dict[str, Callable[[Engine, Ranker, list[Group]], tuple[Tensor, Tensor, Tensor]]] = {
+    "no_anchor": _no_anchor,
+    "oracle": _oracle,
+}
+
+
+def _scores(engine: Engine, ranker: Ranker, groups: list[Group], scorer_name: str) -> tuple[Tensor, Tensor]:
+    scorer, adapter = SCORERS[scorer_name], engine.adapter
+    frozen = ranker.settings.evaluator == "frozen"
+    per_branch = []
+    for start in range(0, len(groups), ranker.prompts_per_pass):
+        part = groups[start : start + ranker.prompts_per_pass]
+        prompts = [scorer.layout(adapter, ranker.templates, group) for group in part]
+        batch, branches = adapter.collate([p.row for p in prompts]), pack([p.branches for p in prompts])
+        if scorer.answers is None:
+            scores_G = mean_logps(engine.run("score_logps", batch, branches, frozen).cpu(), branches)
+        else:
+            logprobs_GV = engine.run("score_last", batch, branches, frozen)
+            scores_G = verdicts(logprobs_GV, *scorer.answers(adapter)).cpu()
+        per_branch += scores_G.split([len(p.branches) for p in prompts])
+    g_G = torch.cat([scores[:-1] for scores in per_branch])
+    return padded(g_G, groups, 0.0), torch.stack([scores[-1] for scores in per_branch])
+
+
+def _permuted(log_d_BK: Tensor, groups: list[Group], seed: int, step: int) -> Tensor:
+    shuffled = log_d_BK.clone()
+    for b, group in enumerate(groups):
+        order = generator(seed, "d_permuted", step, group.example.id).permutation(len(group.candidates))
+        shuffled[b, : len(order)] = log_d_BK[b, torch.from_numpy(order)]
+    return shuffled

@@ -1,0 +1,93 @@
+"""Scorers g(x, a, y): how the student itself judges its candidates with the anchor in view.
+
+A scorer lays out one judge prompt per group with a branch for every candidate and one for the anchor, and reads a score
+off each branch. All groups of a batch are scored in one pass.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from model_adapters import ModelAdapter, PromptRow
+from vlrlcd.data.prompts import Templates
+from vlrlcd.errors import UserError
+from vlrlcd.group import Group
+from vlrlcd.prefix_branches import Branches, Tokens, common_prefix
+
+
+@dataclass(frozen=True)
+class JudgePrompt:
+    """The judge's prefix, and its branches: one per candidate and, last, one for the anchor."""
+
+    row: PromptRow
+    branches: list[Tokens]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Attributes:
+    layout: (adapter, templates, group) to the judge's prompt.
+    answers: token ids whose probabilities are read at a branch's last place; None: the branch's own tokens are.
+    """
+
+    layout: Callable[[ModelAdapter, Templates, Group], JudgePrompt]
+    answers: Callable[[ModelAdapter], tuple[Tokens, Tokens]] | None = None
+
+
+def _likelihood(adapter: ModelAdapter, templates: Templates, group: Group) -> JudgePrompt:
+    messages = templates.render("student", group.example, reference=group.anchor)
+    row = replace(group.row, ids=adapter.encode_text(messages, group.row.image_tokens))
+    return JudgePrompt(row, [*(candidate.tokens for candidate in group.candidates), group.anchor_tokens])
+
+
+def _own_likelihood(adapter: ModelAdapter, templates: Templates, group: Group) -> JudgePrompt:
+    return JudgePrompt(group.row, [*(candidate.tokens for candidate in group.candidates), group.anchor_tokens])
+
+
+def _verdict(adapter: ModelAdapter, templates: Templates, group: Group) -> JudgePrompt:
+    texts = [*(candidate.text for candidate in group.candidates), group.anchor]
+    prompts = [templates.render("judge", group.example, anchor=group.anchor, candidate=text) for text in texts]
+    shared, rests = common_prefix([adapter.encode_text(prompt, group.row.image_tokens) for prompt in prompts])
+    # the verdict's place is the one that the appended token is predicted at
+    return JudgePrompt(replace(group.row, ids=shared), [(*rest, adapter.stop_ids[0]) for rest in rests])
+
+
+def yes_and_no(adapter: ModelAdapter) -> tuple[Tokens, Tokens]:
+    """The single tokens that begin a Yes and a No in any case, with and without a blank before them.
+
+    Raises:
+        UserError: the vocabulary has no single token for one of the words.
+    """
+
+    def variants(word: str) -> Tokens:
+        forms = (blank + form for blank in ("", " ") for form in (word.lower(), word.capitalize(), word.upper()))
+        encoded = [adapter.tokenizer(form, add_special_tokens=False)["input_ids"] for form in forms]
+        return tuple(sorted({ids[0] for ids in encoded if len(ids) == 1}))
+
+    found = variants("yes"), variants("no")
+    if not all(found) or set(found[0]) & set(found[1]):
+        raise UserError(
+            "ranking.scorer=verdict: the student's vocabulary splits Yes or No into several tokens; "
+            "use --ranking.scorer=likelihood."
+        )
+    return found
+
+
+SCORERS = {
+    "likelihood": Scorer(_likelihood),
+    "verdict": Scorer(_verdict, yes_and_no),
+    "own_likelihood": Scorer(_own_likelihood),
+}
+
+
+def mean_logps(logps_N: Tensor, branches: Branches) -> Tensor:
+    """Mean token log-prob of each branch, `[N]` to `[G]`."""
+    return branches.sum_per_branch(logps_N) / branches.lengths_G
+
+
+def verdicts(logprobs_GV: Tensor, yes: Tokens, no: Tokens) -> Tensor:
+    """log p(Yes) - log p(No) with the variants of each pooled, `[G, V]` to `[G]`."""
+    yes_ids, no_ids = (torch.tensor(ids, device=logprobs_GV.device) for ids in (yes, no))
+    return logprobs_GV[:, yes_ids].logsumexp(-1) - logprobs_GV[:, no_ids].logsumexp(-1)

@@ -1,0 +1,134 @@
+"""What one run leaves behind, and where it goes on after an interruption."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch.utils.tensorboard import SummaryWriter
+
+from vlrlcd.cli import to_dict
+from vlrlcd.config import Config
+from vlrlcd.errors import UserError
+
+STREAMS = ("metrics.jsonl", "samples.jsonl")
+PACKAGES = ("torch", "transformers", "deepspeed", "peft", "numpy")
+
+
+class RunFolder:
+    """`runs/NAME`: configuration, figures, samples, checkpoints, and the place to resume from.
+
+    The place is one small file, replaced in one step. It also says how long the streams were when it was written, so
+    that after a kill no step stands there twice.
+    """
+
+    def __init__(self, config: Config, default_name: str):
+        """Makes a new folder, or opens the named one with `run.resume`.
+
+        Raises:
+            UserError: a named run that exists, or one to resume that does not.
+        """
+        self.path = _folder(config, default_name)
+        self.checkpoints = self.path / "checkpoints"
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        self.place: dict[str, Any] = self._read("place.json") or {"stage": "stage1", "step": 0, "tag": None}
+        self._rewind()
+        if not (self.path / "config.yaml").exists():
+            record = {**to_dict(config), "provenance": provenance()}
+            (self.path / "config.yaml").write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
+        self._board = SummaryWriter(self.path / "tensorboard") if config.run.tensorboard else None
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def log(self, figures: dict) -> None:
+        """One step's line of metrics.jsonl, and the same figures for TensorBoard."""
+        self._append("metrics.jsonl", [figures])
+        if self._board:
+            for key, value in figures.items():
+                if isinstance(value, int | float) and key != "step":
+                    self._board.add_scalar(f"{figures['stage']}/{key}", value, figures["step"])
+            for phase, seconds in figures["seconds"].items():
+                self._board.add_scalar(f"{figures['stage']}/seconds_{phase}", seconds, figures["step"])
+
+    def log_samples(self, lines: list[dict]) -> None:
+        """A step's groups, one line of samples.jsonl each."""
+        self._append("samples.jsonl", lines)
+
+    def save_place(self, **place: Any) -> None:
+        """Records where to go on, in one step."""
+        self.place = {**place, "lengths": {name: self._length(name) for name in STREAMS}}
+        self._write("place.json", self.place)
+
+    def record(self, **facts: Any) -> None:
+        """Adds facts to run.json."""
+        self._write("run.json", {**(self._read("run.json") or {"name": self.name}), **facts})
+
+    def save_evaluation(self, task: str, split: str, stage: str, metrics: dict) -> None:
+        """Adds a stage to eval.json."""
+        table = self._read("eval.json") or {}
+        table.setdefault(task, {}).setdefault(split, {})[stage] = metrics
+        self._write("eval.json", table)
+
+    def evaluation(self, task: str, split: str) -> dict[str, dict]:
+        """The stages of eval.json that are there already."""
+        return (self._read("eval.json") or {}).get(task, {}).get(split, {})
+
+    def close(self) -> None:
+        if self._board:
+            self._board.close()
+
+    def _length(self, name: str) -> int:
+        path = self.path / name
+        return path.stat().st_size if path.exists() else 0
+
+    def _rewind(self) -> None:
+        for name in STREAMS:
+            if self._length(name) > (keep := self.place.get("lengths", {}).get(name, 0)):
+                os.truncate(self.path / name, keep)
+
+    def _append(self, name: str, lines: list[dict]) -> None:
+        with (self.path / name).open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+    def _read(self, name: str) -> Any:
+        path = self.path / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def _write(self, name: str, content: Any) -> None:
+        partial = self.path / f".{name}.partial"
+        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(partial, self.path / name)
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, commit, hardware and time: what a figure needs beside it."""
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
+    return {
+        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "commit": git.stdout.strip() or "unknown",
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+        "machine": f"{platform.machine()}, {device}, {torch.get_num_threads()} threads a process",
+    }
+
+
+def _folder(config: Config, default_name: str) -> Path:
+    root, name = Path(config.run.root), config.run.name
+    if not name:
+        free = (default_name if n == 1 else f"{default_name}-{n}" for n in range(1, 10**6))
+        return next(root / candidate for candidate in free if not (root / candidate).exists())
+    exists = (root / name / "config.yaml").exists()
+    if exists and not config.run.resume:
+        raise UserError(f"{root / name} exists: add --run.resume=true to go on with it, or choose another run.name.")
+    if config.run.resume and not exists:
+        raise UserError(f"{root / name} holds no run to resume: check run.name, or leave run.resume out to start it.")
+    return root / name

@@ -1,0 +1,105 @@
+"""Sampling K answers per prompt over one shared prefix: each decoding step appends one token per unfinished branch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from model_adapters import ModelAdapter, PromptBatch
+from vlrlcd.draws import generator, pick
+from vlrlcd.head import allowed_logprobs
+from vlrlcd.prefix_branches import Tokens, causal_mask
+
+_PAD, _PREFIX = -2, -1
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How answers are drawn: `temperature` 0 is greedy; `max_new_tokens` counts the end-of-answer token."""
+
+    branches: int
+    max_new_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+
+@dataclass
+class Draw:
+    """One sampled answer: its tokens, their log-probs at temperature 1, and whether it was cut at the limit."""
+
+    ids: list[int] = field(default_factory=list)
+    logps: list[float] = field(default_factory=list)
+    truncated: bool = True
+
+    @property
+    def tokens(self) -> Tokens:
+        return tuple(self.ids)
+
+
+def uniforms(seed: int, step: int, prompt_ids: Sequence[str], settings: SamplingSettings) -> np.ndarray:
+    """`[B, K, T]` uniform draws keyed by (seed, step, prompt id, branch)."""
+    keys = [[(seed, step, prompt, branch) for branch in range(settings.branches)] for prompt in prompt_ids]
+    return np.array([[generator(*key).random(settings.max_new_tokens) for key in row] for row in keys])
+
+
+@torch.no_grad()
+def sample(
+    adapter: ModelAdapter, batch: PromptBatch, settings: SamplingSettings, uniforms_BKT: np.ndarray
+) -> list[list[Draw]]:
+    """Draws `settings.branches` answers for every row of the batch.
+
+    The prefix enters the cache once. A finished branch is no longer computed; a row whose branches all ended leaves
+    the batch.
+    """
+    prefix = adapter.embed(batch)
+    cache = DynamicCache(config=adapter.config.get_text_config())
+    hidden_BPH = adapter.decode_states(prefix.embeds_BPH, prefix.positions, causal_mask(prefix.mask_BP), cache)
+    B, K, _ = uniforms_BKT.shape
+    draws = [[Draw() for _ in range(K)] for _ in range(B)]
+    alive = [(b, k) for b in range(B) for k in range(K)]
+    logprobs_NV = allowed_logprobs(adapter, hidden_BPH[:, -1]).repeat_interleave(K, dim=0)
+    rows = list(range(B))
+    slots_BS = torch.where(prefix.mask_BP, _PREFIX, _PAD)
+
+    for step in range(settings.max_new_tokens):
+        uniform_N = torch.from_numpy(uniforms_BKT[tuple(zip(*alive, strict=True))][:, step])
+        token_N = pick(logprobs_NV, uniform_N, settings.temperature, settings.top_p)
+        logp_N = logprobs_NV.gather(-1, token_N[:, None])[:, 0]
+        for (b, k), token, logp in zip(alive, token_N.tolist(), logp_N.tolist(), strict=True):
+            draws[b][k].ids.append(token)
+            draws[b][k].logps.append(logp)
+            draws[b][k].truncated = token not in adapter.stop_ids
+        alive = [(b, k) for b, k in alive if draws[b][k].truncated]
+        if not alive or step + 1 == settings.max_new_tokens:
+            return draws
+
+        keep = sorted({b for b, _ in alive})
+        if keep != rows:
+            index = torch.tensor([rows.index(b) for b in keep], device=slots_BS.device)
+            cache.batch_select_indices(index)
+            slots_BS, rows, prefix = slots_BS[index], keep, prefix.select(index)
+        ids_BA, branch_BA = _next_inputs(draws, alive, rows, slots_BS.device)
+        hidden_BAH, slots_BS = _decode_step(adapter, prefix, ids_BA, branch_BA, slots_BS, step, cache)
+        logprobs_NV = allowed_logprobs(adapter, hidden_BAH[branch_BA >= 0])
+    return draws
+
+
+def _next_inputs(draws, alive, rows, device) -> tuple[Tensor, Tensor]:
+    """Last token and branch of every unfinished branch, `[B, A]`; rows with fewer than A are padded."""
+    per_row = [[(draws[b][k].ids[-1], k) for a, k in alive if a == b] for b in rows]
+    width = max(len(row) for row in per_row)
+    grid = torch.tensor([row + [(0, _PAD)] * (width - len(row)) for row in per_row], device=device)
+    return grid[..., 0], grid[..., 1]
+
+
+def _decode_step(adapter, prefix, ids_BA, branch_BA, slots_BS, depth, cache) -> tuple[Tensor, Tensor]:
+    """Feeds one token per branch. A token sees the prefix, the slots of its own branch, and itself."""
+    slots_BS = torch.cat([slots_BS, branch_BA], dim=1)
+    sees_BAS = (slots_BS == _PREFIX)[:, None, :] | (slots_BS[:, None, :] == branch_BA[:, :, None])
+    depth_BA = torch.full_like(branch_BA, depth)
+    positions = adapter.branch_positions(prefix, depth_BA)
+    hidden_BAH = adapter.decode_states(adapter.embed_tokens(ids_BA), positions, sees_BAS[:, None], cache)
+    return hidden_BAH, slots_BS

@@ -1,0 +1,1 @@
+"""Drawn scenes: coloured shapes on a grid, with questions, rationales and exact judgement of claims."""

@@ -1,0 +1,135 @@
+"""The one module that DeepSpeed wraps: the student, and p_sft beside it."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
+
+from model_adapters import ModelAdapter, PromptBatch
+from vlrlcd import sampling
+from vlrlcd.config import ModelConfig
+from vlrlcd.head import allowed_logprobs, token_kl, token_logps
+from vlrlcd.prefix_branches import Branches, predicting_states
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Student(nn.Module):
+    """Every pass over the weights is `engine("work", ...)`, one call of this module, the same on every process.
+
+    With LoRA, p_sft is the student with its additions switched off, because they are fresh at the start of stage II.
+    With full tuning it is a frozen copy, held in this module so that ZeRO shards it wherever it shards the student.
+    """
+
+    def __init__(self, adapter: ModelAdapter, settings: ModelConfig, with_reference: bool, seed: int):
+        """Args:
+        adapter: with its weights loaded; they are frozen, wrapped or trained in place.
+        settings: full or LoRA.
+        with_reference: keep p_sft, as stage II needs it.
+        seed: of the LoRA initialisation.
+        """
+        super().__init__()
+        self.adapter = adapter
+        self.checkpointing = settings.activation_checkpointing
+        self.reference = None
+        for name, parameter in adapter.model.named_parameters():
+            parameter.requires_grad_(not name.startswith(adapter.vision_modules))
+        self.lora = settings.tuning == "lora"
+        if self.lora:
+            torch.manual_seed(seed)
+            low_rank = LoraConfig(
+                r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=adapter.lora_targets
+            )
+            self.model = get_peft_model(adapter.model, low_rank)
+        else:
+            self.model = adapter.model
+            if with_reference:
+                self.reference = copy.copy(adapter)
+                self.reference.model = copy.deepcopy(adapter.model).requires_grad_(False)
+                self.reference_model = self.reference.model
+        if self.checkpointing:
+            adapter.model.gradient_checkpointing_enable({"use_reentrant": False})
+            adapter.model.enable_input_require_grads()
+        self.eval()
+
+    def forward(self, work: str, *inputs):
+        return getattr(self, work)(*inputs)
+
+    @contextmanager
+    def _weights(self, frozen: bool) -> Iterator[ModelAdapter]:
+        """The adapter to compute with: the student's, or p_sft's."""
+        if frozen and self.reference is not None:
+            yield self.reference
+        else:
+            with self.model.disable_adapter() if frozen and self.lora else nullcontext():
+                yield self.adapter
+
+    @torch.no_grad()
+    def sample(self, batch: PromptBatch, settings: sampling.SamplingSettings, uniforms) -> list[list[sampling.Draw]]:
+        """K draws per row, see `sampling.sample`."""
+        return sampling.sample(self.adapter, batch, settings, uniforms)
+
+    def logps(self, batch: PromptBatch, branches: Branches) -> Tensor:
+        """Log-prob of every branch token under the student, `[N]`, with gradient."""
+        with self._recomputing():
+            hidden_NH = predicting_states(self.adapter, batch, branches)
+            return token_logps(self.adapter, hidden_NH, branches.target_N)
+
+    def logps_and_kl(self, batch: PromptBatch, branches: Branches, reference_NH: Tensor) -> tuple[Tensor, Tensor]:
+        """As `logps`, and the exact KL to p_sft at every position, given p_sft's states there; both `[N]`."""
+        with self._recomputing():
+            hidden_NH = predicting_states(self.adapter, batch, branches)
+            logps_N = token_logps(self.adapter, hidden_NH, branches.target_N)
+            reference = self.reference or self.adapter
+            return logps_N, token_kl(self.adapter, hidden_NH, reference, reference_NH)
+
+    @torch.no_grad()
+    def reference_states(self, batch: PromptBatch, branches: Branches) -> tuple[Tensor, Tensor]:
+        """p_sft's hidden states `[N, H]` and log-probs `[N]` at every branch token."""
+        return self._states(batch, branches, frozen=True)
+
+    @torch.no_grad()
+    def score_logps(self, batch: PromptBatch, branches: Branches, frozen: bool) -> Tensor:
+        """Log-probs `[N]` without gradient, under p_sft or the student."""
+        return self._states(batch, branches, frozen)[1]
+
+    @torch.no_grad()
+    def score_last(self, batch: PromptBatch, branches: Branches, frozen: bool) -> Tensor:
+        """Log-probs over the vocabulary at the last place of every branch, `[G, V]`."""
+        with self._weights(frozen) as adapter:
+            last_G = branches.lengths_G.cumsum(0) - 1
+            return allowed_logprobs(adapter, predicting_states(adapter, batch, branches)[last_G])
+
+    def _states(self, batch: PromptBatch, branches: Branches, frozen: bool) -> tuple[Tensor, Tensor]:
+        with self._weights(frozen) as adapter:
+            hidden_NH = predicting_states(adapter, batch, branches)
+            return hidden_NH, token_logps(adapter, hidden_NH, branches.target_N)
+
+    @contextmanager
+    def _recomputing(self) -> Iterator[None]:
+        # transformers recomputes in training mode only; no layer has dropout, so the mode changes nothing else
+        self.adapter.model.train(self.checkpointing)
+        try:
+            yield
+        finally:
+            self.adapter.model.eval()
+
+    def trainable_table(self) -> list[dict]:
+        """Parameters by part: `{"part", "trainable", "total"}`."""
+        table: dict[str, list[int]] = {}
+        for name, parameter in self.adapter.model.named_parameters():
+            tower = name.startswith(self.adapter.vision_modules)
+            part = "LoRA" if "lora_" in name else "image tower" if tower else "language model and projector"
+            counts = table.setdefault(part, [0, 0])
+            counts[0] += parameter.numel() * parameter.requires_grad
+            counts[1] += parameter.numel()
+        return [{"part": part, "trainable": t, "total": n} for part, (t, n) in table.items()]
+
+    def merged(self) -> ModelAdapter:
+        """The adapter over plain weights, LoRA merged in; the student itself is spent afterwards."""
+        if self.lora:
+            self.adapter.model = self.model.merge_and_unload()
+        return self.adapter

@@ -1,0 +1,55 @@
+"""What a person reads on the terminal: the plan before the work, the table after it."""
+
+from pathlib import Path
+
+from vlrlcd.config import Config, learning_rate
+from vlrlcd.job import Job
+from vlrlcd.run_folder import RunFolder
+
+COLUMNS = {
+    "accuracy": "multiple choice",
+    "direct_answer": "direct answer",
+    "truthful_rationales": "true rationales",
+    "claims_per_rationale": "claims",
+}
+PERCENT = {"accuracy", "direct_answer", "truthful_rationales"}
+
+
+def print_start(config: Config, job: Job, steps: dict[str, int], trainable: list[dict], run: RunFolder) -> None:
+    """Run, data, what trains, teacher calls, steps; the same facts go to run.json."""
+    print(f"run          {run.path}")
+    print(f"student      {config.model.checkpoint} ({job.adapter.config.model_type}, {config.model.tuning})")
+    for part in trainable:
+        print(f"  {part['part']:<28} {part['trainable']:>14,} of {part['total']:>14,} parameters train")
+    print(f"data         {job.card.name}: {len(job.train)} training prompts, {len(job.held_out)} held out")
+    calls = len(job.anchors)
+    saved = calls * config.sampling.candidates
+    print(f"teacher      {calls} anchors, {job.ledger.calls} asked now (judging every candidate would be {saved})")
+    for stage, count in steps.items():
+        per_step = getattr(config, stage).prompts_per_step
+        print(f"{stage:<12} {count} steps of {per_step} prompts, learning rate {learning_rate(config, stage):g}")
+    run.record(teacher_calls=calls, steps=steps, trainable=trainable)
+
+
+def print_results(run: RunFolder, job: Job, config: Config, page: Path) -> None:
+    """The table: one line per stage, the last one blind."""
+    stages = run.evaluation(job.card.name, config.evaluation.split)
+    if stages:
+        print(f"\n{job.card.title}, {config.evaluation.split}, 95 % intervals")
+        print(f"{'':<18}" + "".join(f"{title:>25}" for title in COLUMNS.values()))
+        for stage, found in stages.items():
+            print(f"{stage:<18}" + "".join(f"{_cell(key, found.get(key)):>25}" for key in COLUMNS))
+        last = list(stages.values())[-1]
+        if "accuracy_blind" in last:
+            print(f"{'stage2, blind':<18}{_cell('accuracy', last['accuracy_blind']):>25}")
+        if "majority" in last:
+            print(f"{'majority answer':<18}{_cell('accuracy', last['majority']):>25}")
+    print(f"\nstudent      {run.path / 'student'}\nreport       {page}")
+
+
+def _cell(key: str, found: dict | None) -> str:
+    if not found or found["value"] is None:
+        return "-"
+    scale, digits = (100, 1) if key in PERCENT else (1, 2)
+    value, low, high = (found[k] * scale for k in ("value", "low", "high"))
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

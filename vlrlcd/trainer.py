@@ -1,0 +1,193 @@
+"""The two stages, as one loop."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from tqdm import tqdm
+from transformers.utils import logging as transformers_logging
+
+from model_adapters import adapter_for
+from vlrlcd.clock import Clock
+from vlrlcd.config import Config, learning_rate
+from vlrlcd.data.loader import GroupLoader
+from vlrlcd.engine import Engine, start_distributed
+from vlrlcd.errors import UserError
+from vlrlcd.evaluation.evaluate import evaluate
+from vlrlcd.job import Job, prepare
+from vlrlcd.methods import METHODS, Scale, Step, preference_step, sample_candidates, sft_step
+from vlrlcd.ranking.distribution import NothingToCalibrate, calibrate_tau
+from vlrlcd.ranking.rank import Ranker, margins
+from vlrlcd.report import write_report
+from vlrlcd.run_folder import RunFolder
+from vlrlcd.student import DTYPES, Student
+from vlrlcd.summary import print_results, print_start
+
+
+class Stopped(Exception):
+    """SIGTERM or Ctrl-C came; a checkpoint was saved."""
+
+
+def train(config: Config, default_name: str) -> Path:
+    """The whole job: check, evaluate, stage I, stage II, report. Returns the run's folder.
+
+    Raises:
+        UserError: before any long work, for whatever the user can mend.
+        Stopped: after a signal, everything saved.
+    """
+    transformers_logging.disable_progress_bar()
+    job = prepare(config)
+    start_distributed()
+    return Trainer(config, job, RunFolder(config, default_name)).run()
+
+
+class Trainer:
+    """A run: its inputs, its folder, and where it stands."""
+
+    def __init__(self, config: Config, job: Job, run: RunFolder):
+        self.config, self.job, self.folder = config, job, run
+        self.clock = Clock()
+        self.clock.seconds.update(run.place.get("seconds", {}))
+        self.stop_asked = False
+        self.loaders = {stage: self._loader(stage) for stage in ("stage1", "stage2")}
+        self.steps = {stage: loader.steps(getattr(config, stage).epochs) for stage, loader in self.loaders.items()}
+        if METHODS[config.stage2.method] is None:
+            self.steps["stage2"] = 0
+
+    def run(self) -> Path:
+        """Both stages with their evaluations, from wherever the run stands."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, self._ask_to_stop)
+        stage1 = self.folder.path / "stage1"
+        if self.folder.place["stage"] == "stage1":
+            engine = self._engine(self.config.model.checkpoint, "stage1")
+            print_start(self.config, self.job, self.steps, engine.student.trainable_table(), self.folder)
+            self._evaluate(engine, "pretrained")
+            self._learn(engine, "stage1", self._sft)
+            self._export(engine, stage1)
+            self._stand_at(stage="stage2", step=0, tag=None)
+        engine = self._engine(stage1, "stage2")
+        if self.folder.place["stage"] == "stage2":
+            self._evaluate(engine, "stage1")
+            if self.steps["stage2"]:
+                ranker, scale = self._ranker(), self._scale(engine)
+                self._learn(engine, "stage2", lambda *step: self._prefer(ranker, scale, *step))
+                self._evaluate(engine, "stage2")
+            self._export(engine, self.folder.path / "student")
+            self._stand_at(stage="done", step=0, tag=None)
+        self.folder.record(phase_seconds=dict(self.clock.seconds))
+        self.folder.close()
+        print_results(self.folder, self.job, self.config, write_report(self.folder.path))
+        return self.folder.path
+
+    def _learn(self, engine: Engine, stage: str, one_step: Callable[[Engine, list, int], Step]) -> None:
+        """Optimiser steps of a stage, from the last checkpoint to the end."""
+        place, steps = self.folder.place, self.steps[stage]
+        if place["tag"]:
+            engine.load(self.folder.checkpoints, place["tag"])
+        bar = tqdm(desc=stage, unit="step", initial=place["step"], total=steps, mininterval=2)
+        for step in range(place["step"], steps):
+            before = self.clock.seconds.copy()
+            with self.clock("load"):
+                groups = self.loaders[stage].groups(step)
+            done = one_step(engine, groups, step)
+            with self.clock("optimise"):
+                rate, norm = engine.step(step)
+            self._log(bar, stage, step, done, rate, norm, self.clock.seconds - before)
+            due = self.config.run.save_every and (step + 1) % self.config.run.save_every == 0
+            if (due or self.stop_asked) and step + 1 < steps:
+                self._save(engine, stage, step + 1)
+            if self.stop_asked:
+                raise Stopped(self.folder.path)
+        bar.close()
+
+    def _sft(self, engine: Engine, groups: list, step: int) -> Step:
+        return sft_step(engine, self.config, groups, self.clock)
+
+    def _prefer(self, ranker: Ranker, scale: Scale, engine: Engine, groups: list, step: int) -> Step:
+        return preference_step(engine, self.config, ranker, scale, groups, step, self.clock)
+
+    def _scale(self, engine: Engine) -> Scale:
+        """tau and gamma as configured, as calibrated before, or calibrated now."""
+        wanted = self.config.ranking
+        if "tau" in self.folder.place:
+            return Scale(self.folder.place["tau"], self.folder.place["gamma"])
+        tau = wanted.tau or self._calibrated(engine)
+        scale = Scale(tau, wanted.gamma or 1 / tau)
+        self._stand_at(**{**self.folder.place, "tau": scale.tau, "gamma": scale.gamma})
+        self.folder.record(tau=scale.tau, gamma=scale.gamma)
+        return scale
+
+    def _calibrated(self, engine: Engine) -> float:
+        collected, ranker = [], self._ranker()
+        steps = min(self.config.ranking.calibration_steps, self.steps["stage2"])
+        for step in tqdm(range(steps), desc="calibrate tau", unit="batch", mininterval=2):
+            with self.clock("calibrate"):
+                groups = self.loaders["stage2"].groups(step)
+                sample_candidates(engine, self.config, groups, f"calibration {step}")
+                r_BK = margins(engine, ranker, groups)[2]
+            collected += [r_K[: len(g.candidates)] for r_K, g in zip(r_BK.tolist(), groups, strict=True)]
+        try:
+            return calibrate_tau(collected)
+        except NothingToCalibrate:
+            if self.config.ranking.control in ("d_uniform", "oracle"):
+                return 1.0
+            raise UserError(
+                f"ranking.tau cannot be calibrated: none of {len(collected)} groups has three candidates of different "
+                "score; set --ranking.tau, or raise sampling.candidates."
+            ) from None
+
+    def _loader(self, stage: str) -> GroupLoader:
+        job = self.job
+        size = getattr(self.config, stage).prompts_per_step
+        return GroupLoader(job.adapter, job.templates, job.train, job.anchors, size, self.config.run.seed)
+
+    def _ranker(self) -> Ranker:
+        config = self.config
+        return Ranker(self.job.templates, config.ranking, config.run.seed, config.engine.prompts_per_pass)
+
+    def _engine(self, checkpoint: str | Path, stage: str) -> Engine:
+        with self.clock("start"):
+            settings = self.config.model
+            adapter = adapter_for(checkpoint).load_model(DTYPES[settings.dtype])
+            student = Student(adapter, settings, with_reference=stage == "stage2", seed=self.config.run.seed)
+            return Engine(student, self.config, learning_rate(self.config, stage), self.steps[stage])
+
+    def _evaluate(self, engine: Engine, stage: str) -> None:
+        job, split = self.job, self.config.evaluation.split
+        if not job.held_out or stage in self.folder.evaluation(job.card.name, split):
+            return
+        with self.clock("evaluate"):
+            found = evaluate(engine, self.config, job, stage, self.folder.path)
+        self.folder.save_evaluation(job.card.name, split, stage, found)
+
+    def _export(self, engine: Engine, folder: Path) -> None:
+        """Writes a plain Hugging Face checkpoint, whole or not at all."""
+        with self.clock("save"):
+            engine.student.merged().save(partial := folder.with_name(f".{folder.name}.partial"))
+            partial.replace(folder)
+
+    def _save(self, engine: Engine, stage: str, step: int) -> None:
+        tag, old = f"{stage}-{step:06}", self.folder.place["tag"]
+        with self.clock("save"):
+            engine.save(self.folder.checkpoints, tag)
+            self._stand_at(**{**self.folder.place, "stage": stage, "step": step, "tag": tag})
+            if old and old != tag:
+                engine.remove(self.folder.checkpoints, old)
+
+    def _stand_at(self, **place) -> None:
+        self.folder.save_place(**{**place, "seconds": dict(self.clock.seconds)})
+
+    def _log(self, bar, stage: str, step: int, done: Step, rate: float, norm: float, seconds: dict) -> None:
+        self.folder.log_samples(done.samples)
+        speed = done.tokens / sum(seconds.values())
+        figures = {"stage": stage, "step": step, **done.figures, "lr": rate, "grad_norm": norm, "tokens_per_s": speed}
+        self.folder.log({**figures, "seconds": dict(seconds)})
+        shown = {"loss": f"{done.figures['loss']:.3f}", "tok/s": f"{speed:.0f}"}
+        bar.set_postfix({**shown, **{phase: f"{s:.2f}s" for phase, s in seconds.items()}}, refresh=False)
+        bar.update()
+
+    def _ask_to_stop(self, *_) -> None:
+        self.stop_asked = True
+
+
