@@ -129,9 +129,10 @@ def main() -> None:
     if difference > 1e-5:
         raise SystemExit(f"log-probs differ by {difference:.1e}, more than 1e-5: nothing to compare")
     print(
-        f"LLaVA with {parameters / 1e6:.1f} million parameters, float32, {args.threads} threads; {args.prompts} prompts "
-        f"of {work.batch.ids_BP.shape[1]} tokens ({args.image_tokens} image), K = {args.branches}, "
-        f"{args.answer_tokens} answer tokens; log-probs equal within {difference:.1e}; median of {args.repeats}"
+        f"LLaVA with {parameters / 1e6:.1f} million parameters, float32, {args.threads} threads; "
+        f"{args.prompts} prompts of {work.batch.ids_BP.shape[1]} tokens ({args.image_tokens} image), "
+        f"K = {args.branches}, {args.answer_tokens} answer tokens; log-probs equal within {difference:.1e}; "
+        f"median of {args.repeats}"
     )
     results = {name: take_turns(contestants, args.repeats) for name, contestants in contests(work).items()}
     print(table(results))

@@ -22,7 +22,7 @@ class Timing:
 def take_turns(contestants: dict[str, Callable[[], object]], repeats: int) -> dict[str, Timing]:
     """Seconds of each contestant: one untimed warm-up, then `repeats` rounds."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for name, work in contestants.items():
+    for work in contestants.values():
         work()
     for _ in range(repeats):
         for name, work in contestants.items():

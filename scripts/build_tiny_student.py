@@ -71,7 +71,11 @@ def build_untrained(folder: Path, texts: list[str], vocabulary: int, seed: int) 
     torch.manual_seed(seed)
     tokenizer = build_tokenizer(texts, vocabulary)
     image_processor = CLIPImageProcessorPil(
-        size={"shortest_edge": PIXELS}, crop_size={"height": PIXELS, "width": PIXELS}, resample=2
+        size={"shortest_edge": PIXELS},
+        crop_size={"height": PIXELS, "width": PIXELS},
+        resample=2,
+        image_mean=[0.9] * 3,
+        image_std=[0.25] * 3,
     )
     processor = LlavaProcessor(
         image_processor,
@@ -110,6 +114,10 @@ def build_untrained(folder: Path, texts: list[str], vocabulary: int, seed: int) 
         image_seq_length=(PIXELS // PATCH) ** 2,
     )
     model = LlavaForConditionalGeneration(config)
+    # the default of 0.02 suits wide layers; at 64 wide the image would stay invisible behind its constant part
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
+            torch.nn.init.xavier_uniform_(module.weight.flatten(1))
     model.generation_config = GenerationConfig(
         pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id
     )

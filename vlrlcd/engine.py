@@ -84,6 +84,10 @@ class Engine:
         shutil.rmtree(folder / tag, ignore_errors=True)
         os.replace(folder / partial, folder / tag)
 
+    def close(self) -> None:
+        """Frees optimiser and gradients before the next stage builds its own."""
+        self._engine.destroy()
+
     def remove(self, folder: Path, tag: str) -> None:
         """Deletes a checkpoint that a newer one replaced."""
         shutil.rmtree(folder / tag, ignore_errors=True)

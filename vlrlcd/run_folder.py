@@ -36,7 +36,7 @@ class RunFolder:
         """
         self.path = _folder(config, default_name)
         self.checkpoints = self.path / "checkpoints"
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True)
         self.place: dict[str, Any] = self._read("place.json") or {"stage": "stage1", "step": 0, "tag": None}
         self._rewind()
         if not (self.path / "config.yaml").exists():

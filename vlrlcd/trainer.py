@@ -1,5 +1,6 @@
 """The two stages, as one loop."""
 
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from vlrlcd.data.loader import GroupLoader
 from vlrlcd.engine import Engine, start_distributed
 from vlrlcd.errors import UserError
 from vlrlcd.evaluation.evaluate import evaluate
+from vlrlcd.group import Group
 from vlrlcd.job import Job, prepare
 from vlrlcd.methods import METHODS, Scale, Step, preference_step, sample_candidates, sft_step
 from vlrlcd.ranking.distribution import NothingToCalibrate, calibrate_tau
@@ -21,7 +23,7 @@ from vlrlcd.ranking.rank import Ranker, margins
 from vlrlcd.report import write_report
 from vlrlcd.run_folder import RunFolder
 from vlrlcd.student import DTYPES, Student
-from vlrlcd.summary import print_results, print_start
+from vlrlcd.summary import print_results, print_stage, print_start
 
 
 class Stopped(Exception):
@@ -58,29 +60,38 @@ class Trainer:
         """Both stages with their evaluations, from wherever the run stands."""
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, self._ask_to_stop)
-        stage1 = self.folder.path / "stage1"
+        print_start(self.config, self.job, self.folder, self.steps)
         if self.folder.place["stage"] == "stage1":
-            engine = self._engine(self.config.model.checkpoint, "stage1")
-            print_start(self.config, self.job, self.steps, engine.student.trainable_table(), self.folder)
-            self._evaluate(engine, "pretrained")
-            self._learn(engine, "stage1", self._sft)
-            self._export(engine, stage1)
-            self._stand_at(stage="stage2", step=0, tag=None)
-        engine = self._engine(stage1, "stage2")
+            self._imitate()
         if self.folder.place["stage"] == "stage2":
-            self._evaluate(engine, "stage1")
-            if self.steps["stage2"]:
-                ranker, scale = self._ranker(), self._scale(engine)
-                self._learn(engine, "stage2", lambda *step: self._prefer(ranker, scale, *step))
-                self._evaluate(engine, "stage2")
-            self._export(engine, self.folder.path / "student")
-            self._stand_at(stage="done", step=0, tag=None)
+            self._prefer()
         self.folder.record(phase_seconds=dict(self.clock.seconds))
         self.folder.close()
         print_results(self.folder, self.job, self.config, write_report(self.folder.path))
         return self.folder.path
 
-    def _learn(self, engine: Engine, stage: str, one_step: Callable[[Engine, list, int], Step]) -> None:
+    def _imitate(self) -> None:
+        """Stage I: from the checkpoint to p_sft, a plain checkpoint of its own."""
+        engine = self._engine(self.config.model.checkpoint, "stage1")
+        self._evaluate(engine, "pretrained")
+        self._learn(engine, "stage1", lambda groups, step: sft_step(engine, self.config, groups, self.clock))
+        self._export(engine, "stage1", then="stage2")
+
+    def _prefer(self) -> None:
+        """Stage II: from p_sft to the student."""
+        engine = self._engine(self.folder.path / "stage1", "stage2")
+        self._evaluate(engine, "stage1")
+        if self.steps["stage2"]:
+            ranker, scale = self._ranker(), self._scale(engine)
+
+            def one_step(groups: list[Group], step: int) -> Step:
+                return preference_step(engine, self.config, ranker, scale, groups, step, self.clock)
+
+            self._learn(engine, "stage2", one_step)
+            self._evaluate(engine, "stage2")
+        self._export(engine, "student", then="done")
+
+    def _learn(self, engine: Engine, stage: str, one_step: Callable[[list[Group], int], Step]) -> None:
         """Optimiser steps of a stage, from the last checkpoint to the end."""
         place, steps = self.folder.place, self.steps[stage]
         if place["tag"]:
@@ -90,7 +101,7 @@ class Trainer:
             before = self.clock.seconds.copy()
             with self.clock("load"):
                 groups = self.loaders[stage].groups(step)
-            done = one_step(engine, groups, step)
+            done = one_step(groups, step)
             with self.clock("optimise"):
                 rate, norm = engine.step(step)
             self._log(bar, stage, step, done, rate, norm, self.clock.seconds - before)
@@ -100,12 +111,6 @@ class Trainer:
             if self.stop_asked:
                 raise Stopped(self.folder.path)
         bar.close()
-
-    def _sft(self, engine: Engine, groups: list, step: int) -> Step:
-        return sft_step(engine, self.config, groups, self.clock)
-
-    def _prefer(self, ranker: Ranker, scale: Scale, engine: Engine, groups: list, step: int) -> Step:
-        return preference_step(engine, self.config, ranker, scale, groups, step, self.clock)
 
     def _scale(self, engine: Engine) -> Scale:
         """tau and gamma as configured, as calibrated before, or calibrated now."""
@@ -151,6 +156,8 @@ class Trainer:
             settings = self.config.model
             adapter = adapter_for(checkpoint).load_model(DTYPES[settings.dtype])
             student = Student(adapter, settings, with_reference=stage == "stage2", seed=self.config.run.seed)
+            table = student.trainable_table()
+            print_stage(self.config, stage, self.steps[stage], table, self.folder)
             return Engine(student, self.config, learning_rate(self.config, stage), self.steps[stage])
 
     def _evaluate(self, engine: Engine, stage: str) -> None:
@@ -161,11 +168,16 @@ class Trainer:
             found = evaluate(engine, self.config, job, stage, self.folder.path)
         self.folder.save_evaluation(job.card.name, split, stage, found)
 
-    def _export(self, engine: Engine, folder: Path) -> None:
-        """Writes a plain Hugging Face checkpoint, whole or not at all."""
+    def _export(self, engine: Engine, name: str, then: str) -> None:
+        """Ends a stage: a plain Hugging Face checkpoint, whole or not at all, then the place of the next stage."""
+        folder = self.folder.path / name
         with self.clock("save"):
-            engine.student.merged().save(partial := folder.with_name(f".{folder.name}.partial"))
+            engine.student.merged().save(partial := folder.with_name(f".{name}.partial"))
+            shutil.rmtree(folder, ignore_errors=True)
             partial.replace(folder)
+            engine.close()
+        self._stand_at(stage=then, step=0, tag=None)
+        shutil.rmtree(self.folder.checkpoints, ignore_errors=True)
 
     def _save(self, engine: Engine, stage: str, step: int) -> None:
         tag, old = f"{stage}-{step:06}", self.folder.place["tag"]

@@ -50,6 +50,8 @@ def _verdict(adapter: ModelAdapter, templates: Templates, group: Group) -> Judge
     texts = [*(candidate.text for candidate in group.candidates), group.anchor]
     prompts = [templates.render("judge", group.example, anchor=group.anchor, candidate=text) for text in texts]
     shared, rests = common_prefix([adapter.encode_text(prompt, group.row.image_tokens) for prompt in prompts])
+    if any(token in adapter.placeholder_ids for rest in rests for token in rest):
+        raise UserError("the judge template must place {{ images }} before {{ candidate }}: branches are text")
     # the verdict's place is the one that the appended token is predicted at
     return JudgePrompt(replace(group.row, ids=shared), [(*rest, adapter.stop_ids[0]) for rest in rests])
 

@@ -1,0 +1,37 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from vlrlcd.errors import UserError
+from vlrlcd.prefix_branches import pack
+from vlrlcd.ranking.scorers import mean_logps, verdicts, yes_and_no
+
+
+def adapter_with(vocabulary):
+    def tokenizer(text, add_special_tokens):
+        assert not add_special_tokens
+        return {"input_ids": [vocabulary[text]] if text in vocabulary else [0, 0]}
+
+    return SimpleNamespace(tokenizer=tokenizer)
+
+
+def test_every_single_token_variant_is_pooled():
+    adapter = adapter_with({"Yes": 5, " yes": 2, " No": 7, "NO": 1})
+    assert yes_and_no(adapter) == ((2, 5), (1, 7))
+
+
+@pytest.mark.parametrize("vocabulary", [{}, {"Yes": 1}, {"no": 1}, {"Yes": 3, "No": 3}])
+def test_a_vocabulary_without_the_words_is_refused(vocabulary):
+    with pytest.raises(UserError, match="--ranking.scorer=likelihood"):
+        yes_and_no(adapter_with(vocabulary))
+
+
+def test_verdicts_pool_probabilities():
+    probs = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]])
+    assert verdicts(probs.log(), (0, 1), (2,)).exp().tolist() == pytest.approx([1.0, 8.0])
+
+
+def test_mean_logps_of_ragged_branches():
+    branches = pack([[(1,), (2, 3)], [(4, 5, 6)]])
+    assert mean_logps(torch.tensor([-1.0, -2, -4, -3, -3, -9]), branches).tolist() == [-1.0, -3.0, -5.0]
