@@ -8,7 +8,6 @@ the writing of a fixed number of tokens for each of K answers.
 
 import argparse
 import json
-import platform
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +137,7 @@ def main() -> None:
     print(table(results))
     if args.out:
         figures = {name: {side: t.seconds for side, t in timings.items()} for name, timings in results.items()}
-        versions = {"torch": torch.__version__, "transformers": transformers.__version__, "cpu": platform.processor()}
+        versions = {"torch": torch.__version__, "transformers": transformers.__version__}
         asked = {key: value for key, value in vars(args).items() if key != "out"}
         report = {"asked": asked, "parameters": parameters, "difference": difference, **versions, "seconds": figures}
         args.out.write_text(json.dumps(report, indent=2) + "\n")

@@ -71,8 +71,14 @@ class Engine:
         rate = learning_rate_at(step, self.steps, self.peak_rate, self.warmup)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
+        norm = self._plain_norm()
         self._engine.step()
-        return rate, float(self._engine.get_global_grad_norm() or 0.0)
+        return rate, float(norm if norm is not None else self._engine.get_global_grad_norm())
+
+    def _plain_norm(self) -> Tensor | None:
+        """The norm where DeepSpeed leaves plain gradients: it clips those without telling their norm."""
+        gradients = [p.grad for p in self.student.parameters() if p.grad is not None]
+        return torch.nn.utils.get_total_norm(gradients) if gradients else None
 
     def save(self, folder: Path, tag: str) -> None:
         """Writes a checkpoint to resume from; the last good one stays until this one is whole."""

@@ -100,14 +100,3 @@ def test_likelihoods_equal_separate_rows(adapter, stock, templates, examples, na
         answers = [*(candidate.tokens for candidate in group.candidates), group.anchor_tokens]
         reference += [logps.mean() for logps in stock.branch_logps(Case(messages, answers), adapter.placeholder_ids)]
     close(mine, torch.stack(reference))
-
-
-def test_a_judge_that_shows_images_after_the_candidate_is_refused(adapter, templates, examples, tmp_path):
-    folder = shutil.copytree(DATASETS / "aokvqa_mc", tmp_path / "late", ignore=shutil.ignore_patterns("sample"))
-    (folder / "judge.jinja").write_text("{{ anchor }}? {{ candidate }}? {{ images }}")
-    turn = {"role": "user", "content": [{"type": "text", "text": "a?"}, {"type": "image"}, {"type": "image"}]}
-    if adapter.chat.render([turn]).index("a?") > adapter.chat.render([turn]).index("<image>"):
-        pytest.skip("this template moves images to the front")
-    groups = groups_for(adapter, templates, examples)
-    with pytest.raises(UserError, match="before {{ candidate }}"):
-        SCORERS["verdict"].layout(adapter, Templates(load_card(folder)), groups[1])

@@ -47,6 +47,7 @@ def test_token_kl_equals_a_dense_computation(work):
     mine = token_kl(adapter, hidden, reference, other)
     torch.testing.assert_close(mine.double(), expected, rtol=1e-5, atol=1e-6)
     assert (mine > 0).all()
+    assert torch.autograd.grad(mine.sum(), reference.head.weight, retain_graph=True, allow_unused=True) == (None,)
     weights, leaves = torch.arange(13.0), (hidden, adapter.head.weight, adapter.head.bias)
     pairs = zip(gradients(mine, weights, *leaves), gradients(expected, weights, *leaves), strict=True)
     for found, wanted in pairs:

@@ -3,9 +3,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from model_adapters import PromptRow
 from vlrlcd.errors import UserError
+from vlrlcd.group import Candidate, Group
 from vlrlcd.prefix_branches import pack
-from vlrlcd.ranking.scorers import mean_logps, verdicts, yes_and_no
+from vlrlcd.ranking.scorers import SCORERS, mean_logps, verdicts, yes_and_no
 
 
 def adapter_with(vocabulary):
@@ -35,3 +37,33 @@ def test_verdicts_pool_probabilities():
 def test_mean_logps_of_ragged_branches():
     branches = pack([[(1,), (2, 3)], [(4, 5, 6)]])
     assert mean_logps(torch.tensor([-1.0, -2, -4, -3, -3, -9]), branches).tolist() == [-1.0, -3.0, -5.0]
+
+
+IMAGE, END = 1000, 2
+GROUP = Group(
+    None, PromptRow((), {}, (2,)), "a", (), [Candidate((), text, 1, False, None, 0.0) for text in ("bc", "bd", "b")]
+)
+
+
+def judge(prompt):
+    """An adapter that spells: one id a letter, `#` an image."""
+    adapter = SimpleNamespace(placeholder_ids=(IMAGE,), stop_ids=(END,))
+    adapter.encode_text = lambda text, counts: spelt(text)
+    templates = SimpleNamespace(render=lambda kind, example, **words: prompt.format(**words))
+    return SCORERS["verdict"].layout(adapter, templates, GROUP)
+
+
+def spelt(text):
+    return tuple(IMAGE if c == "#" else ord(c) for c in text)
+
+
+def test_verdict_shares_what_all_renderings_share():
+    prompt = judge("##{anchor} or {candidate}?")
+    assert prompt.row.ids == spelt("##a or ")
+    assert prompt.row.image_tokens == (2,)
+    assert prompt.branches == [(*spelt(rest), END) for rest in ("bc?", "bd?", "b?", "a?")]
+
+
+def test_images_after_the_candidate_are_refused():
+    with pytest.raises(UserError, match="before {{ candidate }}"):
+        judge("{anchor} or {candidate}? ##")

@@ -16,7 +16,7 @@ from vlrlcd.scenes.questions import Question
 from vlrlcd.scenes.wording import a, sentence
 from vlrlcd.scenes.world import Scene
 
-LAZY_SHARE = 0.6
+LAZY_SHARE = 0.5
 TERSE_SHARE_WITH_REFERENCE = 0.4
 
 
@@ -70,9 +70,9 @@ def _with_reference(scene: Scene, question: Question, templates: Templates, rng:
 
 
 LESSONS: tuple[tuple[float, Callable[..., Lesson]], ...] = (
-    (0.15, _caption),
-    (0.10, _direct),
-    (0.45, _question),
+    (0.10, _caption),
+    (0.05, _direct),
+    (0.55, _question),
     (0.30, _with_reference),
 )
 

@@ -1,0 +1,57 @@
+import signal
+
+import pytest
+import torch
+
+from tests.run.jobs import finish, start
+from tests.tiny import tiny_llava
+from vlrlcd.engine import start_distributed
+from vlrlcd.scenes.release import write_release
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    return tiny_llava(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scenes")
+    write_release(folder, "train", 12, seed=0)
+    write_release(folder, "val", 6, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def inputs(checkpoint, scenes):
+    """Where a job's student and data lie."""
+    return {"model.checkpoint": checkpoint, "data.root": scenes}
+
+
+@pytest.fixture
+def here(inputs, tmp_path):
+    """The inputs, and a folder of the test's own for its runs."""
+    return {**inputs, "run.root": tmp_path}
+
+
+@pytest.fixture(scope="session")
+def whole(inputs, tmp_path_factory):
+    """(run folder, exit code, stdout, stderr) of one uninterrupted job as a user starts it."""
+    root = tmp_path_factory.mktemp("whole")
+    return root / "quickstart", *finish(start(inputs, {"run.root": root, "run.tensorboard": "true"}))
+
+
+@pytest.fixture(scope="session")
+def distributed():
+    """The process group of one that training in this process needs; reduces as one thread would."""
+    torch.set_num_threads(1)
+    start_distributed()
+
+
+@pytest.fixture
+def handlers():
+    """Training takes over the signals; gives them back."""
+    kept = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for name, handler in kept.items():
+        signal.signal(name, handler)
