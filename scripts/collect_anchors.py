@@ -5,11 +5,6 @@
 Training does this by itself for the anchors that a data set brings along.
 """
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from vlrlcd.anchors.collect import collect
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.cli import parse_config, run

@@ -4,10 +4,7 @@
 """
 
 import argparse
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from vlrlcd.cli import run
 from vlrlcd.report import write_report

@@ -7,10 +7,7 @@
 Leaves runs/NAME/ with the student, figures, samples and report.html.
 """
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from vlrlcd.cli import config_file, parse_config, run
 from vlrlcd.scenes.release import ensure_release

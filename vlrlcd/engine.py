@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from vlrlcd.student import Student
 def start_distributed() -> None:
     """Joins the process group, of one process if no launcher made one."""
     deepspeed.logger.setLevel("WARNING")
+    # DeepSpeed compiles a helper with the first ninja it finds, and every change of ninja compiles it anew
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     defaults = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

@@ -50,7 +50,7 @@ class Trainer:
         self.config, self.job, self.folder = config, job, run
         self.clock = Clock()
         self.clock.seconds.update(run.place.get("seconds", {}))
-        self.stop_asked = False
+        self.stop_asked = self.in_steps = False
         self.loaders = {stage: self._loader(stage) for stage in ("stage1", "stage2")}
         self.steps = {stage: loader.steps(getattr(config, stage).epochs) for stage, loader in self.loaders.items()}
         if METHODS[config.stage2.method] is None:
@@ -96,6 +96,7 @@ class Trainer:
         place, steps = self.folder.place, self.steps[stage]
         if place["tag"]:
             engine.load(self.folder.checkpoints, place["tag"])
+        self.in_steps = True
         bar = tqdm(desc=stage, unit="step", initial=place["step"], total=steps, mininterval=2)
         for step in range(place["step"], steps):
             before = self.clock.seconds.copy()
@@ -106,11 +107,13 @@ class Trainer:
                 rate, norm = engine.step(step)
             self._log(bar, stage, step, done, rate, norm, self.clock.seconds - before)
             due = self.config.run.save_every and (step + 1) % self.config.run.save_every == 0
-            if (due or self.stop_asked) and step + 1 < steps:
+            # the last step is always kept, so that nothing after it can cost it
+            if due or self.stop_asked or step + 1 == steps:
                 self._save(engine, stage, step + 1)
             if self.stop_asked:
                 raise Stopped(self.folder.path)
         bar.close()
+        self.in_steps = False
 
     def _scale(self, engine: Engine) -> Scale:
         """tau and gamma as configured, as calibrated before, or calibrated now."""
@@ -201,5 +204,8 @@ class Trainer:
 
     def _ask_to_stop(self, *_) -> None:
         self.stop_asked = True
+        # outside the steps nothing is half done that would not be done again
+        if not self.in_steps:
+            raise Stopped(self.folder.path)
 
 

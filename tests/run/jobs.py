@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from vlrlcd.cli import parse_config
 from vlrlcd.config import Config
 
 ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
 CONFIG = ROOT / "configs" / "quickstart.yaml"
 FEW = {
     "data.train_limit": 0,
@@ -51,10 +51,8 @@ def start(*settings: dict, launcher: bool = False) -> subprocess.Popen:
     """`scripts/train.py` as a process of its own session, so that a signal can reach all that it starts."""
     program = [sys.executable]
     if launcher:
-        deepspeed = shutil.which("deepspeed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-        program = [deepspeed, "--num_gpus", "1", "--master_port", str(free_port())]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        program = [str(BIN / "deepspeed"), "--num_gpus", "1", "--master_port", str(free_port())]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         environment.pop(name, None)
     return subprocess.Popen(
