@@ -8,6 +8,7 @@ says on what). Same seed, same machine kind, same torch: same weights.
 
 import argparse
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,11 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )
 PIXELS, PATCH, HIDDEN = 32, 16, 64
+CAPTIONS_FIRST = 0.15
+"""Share of the steps in which pictures are only described: questions are learned fast once the cells are seen."""
+POOL = 8
 EXTRA_WORDS = " USER: ASSISTANT: Yes No yes no A B C D"
+Row = tuple[PromptRow, tuple[int, ...]]
 
 
 def build_tokenizer(texts: list[str], size: int) -> PreTrainedTokenizerFast:
@@ -136,7 +141,7 @@ class LessonBook:
         self.pixels: list[dict[str, torch.Tensor]] = []
 
     def texts(self) -> list[str]:
-        lessons = [lesson(*posed, self.templates, self.rng) for posed in self.posed]
+        lessons = [lesson(*posed, self.templates, self.rng, captions_only=False) for posed in self.posed]
         words = [part["text"] for le in lessons for m in le.messages for part in m["content"] if part["type"] == "text"]
         return words + [f" {le.answer}" for le in lessons] + [EXTRA_WORDS] * 50
 
@@ -145,14 +150,19 @@ class LessonBook:
         drawings = (draw(scene) for scene, _ in tqdm(self.posed, desc="drawing scenes"))
         self.pixels = [adapter.encode_images([drawing]) for drawing in drawings]
 
-    def batch(self, size: int) -> tuple[list[PromptRow], list[tuple[int, ...]]]:
-        rows, answers = [], []
-        for index in self.rng.integers(len(self.posed), size=size):
-            learned = lesson(*self.posed[index], self.templates, self.rng)
-            counts = ((PIXELS // PATCH) ** 2,)
-            rows.append(PromptRow(self.adapter.encode_text(learned.messages, counts), self.pixels[index], counts))
-            answers.append(self.adapter.encode_answer(learned.answer))
-        return rows, answers
+    def batches(self, size: int, captions_only: bool) -> Iterator[list[Row]]:
+        """Batches of rows of similar length: a pool is drawn, sorted, cut and shuffled, again and again."""
+        while True:
+            pool = [self._row(i, captions_only) for i in self.rng.integers(len(self.posed), size=POOL * size)]
+            pool.sort(key=lambda row: len(row[0].ids) + len(row[1]))
+            for cut in self.rng.permutation(POOL):
+                yield pool[cut * size : (cut + 1) * size]
+
+    def _row(self, index: int, captions_only: bool) -> Row:
+        learned = lesson(*self.posed[index], self.templates, self.rng, captions_only)
+        counts = ((PIXELS // PATCH) ** 2,)
+        prompt = PromptRow(self.adapter.encode_text(learned.messages, counts), self.pixels[index], counts)
+        return prompt, self.adapter.encode_answer(learned.answer)
 
 
 def pretrain(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float) -> None:
@@ -160,10 +170,11 @@ def pretrain(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: in
     optimiser = torch.optim.AdamW(adapter.model.parameters(), lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
     bar = tqdm(range(steps), desc="pretraining", mininterval=20)
-    for _ in bar:
-        rows, answers = book.batch(batch_size)
-        branches = pack([[answer] for answer in answers])
-        hidden_NH = predicting_states(adapter, adapter.collate(rows), branches)
+    captions, everything = (book.batches(batch_size, captions_only=only) for only in (True, False))
+    for step in bar:
+        rows = next(captions if step < CAPTIONS_FIRST * steps else everything)
+        branches = pack([[answer] for _, answer in rows])
+        hidden_NH = predicting_states(adapter, adapter.collate([prompt for prompt, _ in rows]), branches)
         loss = -token_logps(adapter, hidden_NH, branches.target_N).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(adapter.model.parameters(), 1.0)

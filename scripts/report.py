@@ -1,6 +1,6 @@
 """Writes the page of a run anew from what the run left, finished or not.
 
-    python scripts/report.py runs/quickstart
+python scripts/report.py runs/quickstart
 """
 
 import argparse

@@ -10,6 +10,7 @@ Leaves runs/NAME/ with the student, figures, samples and report.html.
 from pathlib import Path
 
 from vlrlcd.cli import config_file, parse_config, run
+from vlrlcd.config import DataConfig
 from vlrlcd.scenes.release import ensure_release
 from vlrlcd.trainer import Stopped, train
 
@@ -19,12 +20,13 @@ QUICKSTART = "configs/quickstart.yaml"
 def main() -> None:
     config = parse_config(__doc__, QUICKSTART)
     chosen = config_file() or QUICKSTART
-    if chosen == QUICKSTART:
+    # never draws into a folder of the user's own
+    if chosen == QUICKSTART and config.data.root == DataConfig().root:
         ensure_release(config.data.root)
     try:
         train(config, Path(chosen).stem)
     except Stopped as stopped:
-        print(f"stopped and saved; go on with --run.name={stopped.args[0].name} --run.resume=true")
+        print(f"stopped and saved; go on with the same command and --run.name={stopped.args[0].name} --run.resume=true")
 
 
 if __name__ == "__main__":

@@ -115,5 +115,3 @@ def _as_flags(content: dict) -> list[str]:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
-
-

@@ -87,9 +87,7 @@ class Engine:
         """Writes a checkpoint to resume from; the last good one stays until this one is whole."""
         partial = f"{tag}.partial"
         shutil.rmtree(folder / partial, ignore_errors=True)
-        self._engine.save_checkpoint(
-            folder, tag=partial, save_latest=False, exclude_frozen_parameters=True
-        )
+        self._engine.save_checkpoint(folder, tag=partial, save_latest=False, exclude_frozen_parameters=True)
         shutil.rmtree(folder / tag, ignore_errors=True)
         os.replace(folder / partial, folder / tag)
 

@@ -14,6 +14,7 @@ from vlrlcd.data.images import check_images
 from vlrlcd.data.loader import check_lengths
 from vlrlcd.data.prompts import Templates
 from vlrlcd.data.readers import read_split
+from vlrlcd.engine import deepspeed_settings
 from vlrlcd.errors import UserError
 from vlrlcd.methods import METHODS, shuffled_anchors
 from vlrlcd.ranking.scorers import SCORERS
@@ -44,6 +45,7 @@ def prepare(config: Config) -> Job:
     Raises:
         UserError, AdapterError: one sentence that names the place and the cure.
     """
+    deepspeed_settings(config)
     adapter = adapter_for(config.model.checkpoint)
     _check_scorer(config, adapter)
     card = load_card(config.data.dataset)

@@ -111,5 +111,3 @@ def common_prefix(renderings: Sequence[Tokens]) -> tuple[Tokens, list[Tokens]]:
     first = renderings[0]
     shared = next((i for i in range(shortest) if any(r[i] != first[i] for r in renderings)), shortest)
     return first[:shared], [r[shared:] for r in renderings]
-
-

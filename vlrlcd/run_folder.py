@@ -18,6 +18,11 @@ from vlrlcd.config import Config
 from vlrlcd.errors import UserError
 
 STREAMS = ("metrics.jsonl", "samples.jsonl")
+MAY_CHANGE = {
+    *("run.root", "run.resume", "run.save_every", "run.tensorboard"),
+    *("engine.prompts_per_pass", "evaluation.prompts_per_pass", "model.activation_checkpointing"),
+}
+"""Keys that a resumed run may have otherwise: where and how often it saves, and how much memory it takes."""
 PACKAGES = ("torch", "transformers", "deepspeed", "peft", "numpy")
 
 
@@ -32,14 +37,16 @@ class RunFolder:
         """Makes a new folder, or opens the named one with `run.resume`.
 
         Raises:
-            UserError: a named run that exists, or one to resume that does not.
+            UserError: a named run that exists, or one to resume that does not or that began with another configuration.
         """
         self.path = _folder(config, default_name)
         self.checkpoints = self.path / "checkpoints"
         self.path.mkdir(parents=True, exist_ok=True)
         self.place: dict[str, Any] = self._read("place.json") or {"stage": "stage1", "step": 0, "tag": None}
         self._rewind()
-        if not (self.path / "config.yaml").exists():
+        if (self.path / "config.yaml").exists():
+            _refuse_changes(self.path / "config.yaml", to_dict(config))
+        else:
             record = {**to_dict(config), "provenance": provenance()}
             (self.path / "config.yaml").write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
         self._board = SummaryWriter(self.path / "tensorboard") if config.run.tensorboard else None
@@ -132,3 +139,15 @@ def _folder(config: Config, default_name: str) -> Path:
     if config.run.resume and not exists:
         raise UserError(f"{root / name} holds no run to resume: check run.name, or leave run.resume out to start it.")
     return root / name
+
+
+def _refuse_changes(path: Path, now: dict[str, dict]) -> None:
+    before = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    for section, keys in now.items():
+        for key, value in keys.items():
+            name, kept = f"{section}.{key}", before.get(section, {}).get(key, value)
+            if kept != value and name not in MAY_CHANGE:
+                raise UserError(
+                    f"{name} is {value!r} here, but {path} says {kept!r}: resume with the --config and the flags that "
+                    "the run began with."
+                )

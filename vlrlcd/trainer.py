@@ -26,8 +26,8 @@ from vlrlcd.student import DTYPES, Student
 from vlrlcd.summary import print_results, print_stage, print_start
 
 
-class Stopped(Exception):
-    """SIGTERM or Ctrl-C came; a checkpoint was saved."""
+class Stopped(BaseException):
+    """SIGTERM or Ctrl-C came; a checkpoint was saved. No Exception, or what guards against bad images catches it."""
 
 
 def train(config: Config, default_name: str) -> Path:
@@ -207,5 +207,3 @@ class Trainer:
         # outside the steps nothing is half done that would not be done again
         if not self.in_steps:
             raise Stopped(self.folder.path)
-
-

@@ -1,10 +1,15 @@
+import importlib.util
+import shutil
 import signal
+import sys
 
 import pytest
 import torch
 
-from tests.run.jobs import finish, start
+from tests.run.jobs import ROOT, finish, flags, start
+from tests.run.refusals import inputs_of, sentence
 from tests.tiny import tiny_llava
+from vlrlcd.cli import run
 from vlrlcd.engine import start_distributed
 from vlrlcd.scenes.release import write_release
 
@@ -55,3 +60,28 @@ def handlers():
     yield
     for name, handler in kept.items():
         signal.signal(name, handler)
+
+
+@pytest.fixture
+def bad(checkpoint, scenes, tmp_path):
+    """Copies of good inputs to spoil; the student has no weights, so that reading them would fail otherwise."""
+    shutil.copytree(checkpoint, tmp_path / "student")
+    (tmp_path / "student/model.safetensors").unlink()
+    shutil.copytree(scenes, tmp_path / "scenes")
+    return tmp_path
+
+
+@pytest.fixture
+def refusal(bad, monkeypatch, capsys):
+    """The one sentence with which the command refuses to start."""
+    spec = importlib.util.spec_from_file_location("train_script", ROOT / "scripts/train.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+
+    def refused(settings=None, extra=()):
+        monkeypatch.setattr(sys, "argv", ["train.py", *flags(inputs_of(bad), settings or {}), *extra])
+        with pytest.raises(SystemExit) as leaving:
+            run(script.main)
+        return sentence(leaving.value.code, capsys.readouterr().err)
+
+    return refused

@@ -33,9 +33,7 @@ def killed_when(monkeypatch, condition):
 
 
 @pytest.mark.parametrize("place", ["stage2", "done"])
-def test_killed_after_an_export_and_before_its_place_is_written(
-    here, tmp_path, handlers, expected, monkeypatch, place
-):
+def test_killed_after_an_export_and_before_its_place_is_written(here, tmp_path, handlers, expected, monkeypatch, place):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         killed_when(patch, lambda now: now["stage"] == place and now["step"] == 0)
         train(config_of(here, {"run.name": "it"}), "it")

@@ -54,7 +54,7 @@ def size_hw(source: ImageSource) -> tuple[int, int]:
 
 
 def check_images(examples: Iterable[Example]) -> None:
-    """Opens the header of every image. Raises UserError naming the row of the first that is missing or unreadable."""
+    """Decodes every image once, JPEG at an eighth of its size. Raises UserError naming the row of the first bad one."""
     seen: set[ImageSource] = set()
     for example in examples:
         for number, source in enumerate(example.images, start=1):
@@ -66,7 +66,9 @@ def check_images(examples: Iterable[Example]) -> None:
 def _check_image(place: str, source: ImageSource) -> None:
     try:
         with _open(source) as image:
-            image.verify()
+            # verify() would let a JPEG pass that ends in the middle
+            image.draft("RGB", (1, 1))
+            image.load()
     except FileNotFoundError as error:
         raise UserError(f"{place}: {source} does not exist; add the file or set data.images to its folder") from error
     except Exception as error:  # As in `decode`.

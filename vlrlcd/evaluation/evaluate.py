@@ -47,9 +47,7 @@ def blanked(examples: list[Example]) -> list[Example]:
     return [replace(example, images=tuple(blank(image) for image in example.images)) for example in examples]
 
 
-def evaluate(
-    engine: Engine, config: Config, job: Job, stage: str, folder: Path
-) -> dict[str, dict]:
+def evaluate(engine: Engine, config: Config, job: Job, stage: str, folder: Path) -> dict[str, dict]:
     """All metrics of one stage with 95 % intervals; writes `predictions_{split}_{stage}.json` into `folder`."""
     wanted, card, templates, examples, seen = config.evaluation, job.card, job.templates, job.held_out, job.train
     scores: dict[str, list[float | None]] = {}

@@ -52,9 +52,7 @@ def margins(engine: Engine, ranker: Ranker, groups: list[Group]) -> tuple[Tensor
     return scores(engine, ranker, groups)
 
 
-def rank(
-    engine: Engine, ranker: Ranker, groups: list[Group], tau: float, gamma: float, step: int
-) -> Ranking:
+def rank(engine: Engine, ranker: Ranker, groups: list[Group], tau: float, gamma: float, step: int) -> Ranking:
     """The label distribution of every group."""
     g_BK, anchor_B, r_BK = margins(engine, ranker, groups)
     copies_BK = copies(groups, torch.device("cpu"))

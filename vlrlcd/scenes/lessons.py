@@ -77,8 +77,10 @@ LESSONS: tuple[tuple[float, Callable[..., Lesson]], ...] = (
 )
 
 
-def lesson(scene: Scene, question: Question, templates: Templates, rng: np.random.Generator) -> Lesson:
-    """One lesson about a scene, of a kind drawn by the shares of `LESSONS`."""
+def lesson(
+    scene: Scene, question: Question, templates: Templates, rng: np.random.Generator, captions_only: bool
+) -> Lesson:
+    """One lesson about a scene: a caption, or a kind drawn by the shares of `LESSONS`."""
     shares = [share for share, _ in LESSONS]
-    kind = LESSONS[rng.choice(len(LESSONS), p=shares)][1]
+    kind = _caption if captions_only else LESSONS[rng.choice(len(LESSONS), p=shares)][1]
     return kind(scene, question, templates, rng)

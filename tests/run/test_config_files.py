@@ -1,0 +1,57 @@
+"""Every key means something, and every file of configs/ holds known keys."""
+
+from dataclasses import fields
+
+import pytest
+
+from tests.run.jobs import ROOT, config_of
+from vlrlcd import run_folder
+from vlrlcd.cli import known_keys, parse_config, to_dict
+from vlrlcd.engine import deepspeed_settings
+from vlrlcd.trainer import train
+
+YAMLS = sorted((ROOT / "configs").glob("*.yaml"))
+
+
+def watched(section, name, seen):
+    """Makes a section of the configuration note every key that is read."""
+
+    class Watched(type(section)):
+        def __getattribute__(self, key):
+            seen.add(f"{name}.{key}")
+            return super().__getattribute__(key)
+
+    section.__class__ = Watched
+
+
+def test_every_key_is_read_by_a_job(here, handlers, distributed, monkeypatch):
+    config, seen = config_of(here, {"model.tuning": "lora", "run.name": "it"}), set()
+    # writing the configuration down is no use of it
+    monkeypatch.setattr(run_folder, "to_dict", lambda config: {})
+    for section in fields(config):
+        watched(getattr(config, section.name), section.name, seen)
+    train(config, "it")
+    assert set(known_keys()) - seen == set()
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
+def test_every_file_of_configs_parses(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config = parse_config("", argv=["--config", str(path)])
+    assert deepspeed_settings(config)
+    assert (ROOT / "datasets" / config.data.dataset / "card.yaml").is_file()
+
+
+def test_the_quickstart_is_what_no_argument_means(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    bare = parse_config("", default_config="configs/quickstart.yaml", argv=["--local_rank=0"])
+    named = parse_config("", argv=["--config", "configs/quickstart.yaml"])
+    assert to_dict(bare) == to_dict(named)
+    assert bare.anchors.style == "terse"
+
+
+def test_flags_overrule_the_file_and_it_the_defaults(tmp_path):
+    (tmp_path / "mine.yaml").write_text("stage2: {beta: 0.2, q: mean}\nrun: {name: '07'}\n")
+    config = parse_config("", argv=["--config", str(tmp_path / "mine.yaml"), "--stage2.beta=0.3"])
+    assert (config.stage2.beta, config.stage2.q, config.run.name) == (0.3, "mean", "07")
+    assert config.stage2.q_temperature == 1.0

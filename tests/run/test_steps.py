@@ -1,0 +1,90 @@
+"""One optimiser step under every setting that must not change it, and under every one that may."""
+
+import pytest
+import torch
+
+from tests.run.bench import Bench
+from tests.run.jobs import ROOT, config_of, largest_gap
+
+EIGHT = {"stage1.prompts_per_step": 8, "stage2.prompts_per_step": 8, "stage2.learning_rate": 3e-4, "engine.warmup": 0}
+STAGES = ["stage1", "stage2"]
+ZEROS = ["zero0", "zero2"]
+
+
+@pytest.fixture
+def bench(inputs, checkpoint, distributed):
+    """Makes a stage on the fresh checkpoint; keywords change the configuration."""
+
+    def make(stage="stage2", **changes):
+        dotted = {key.replace("__", "."): value for key, value in changes.items()}
+        return Bench(config_of(inputs, EIGHT, dotted), stage, checkpoint)
+
+    return make
+
+
+def zero(name):
+    return ROOT / f"configs/deepspeed/{name}.json"
+
+
+def gap_to_largest(one, other):
+    largest = max(float(g.abs().max()) for g in one.values())
+    return largest_gap(one.values(), other.values()) / largest
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("name", ZEROS)
+@pytest.mark.parametrize("size", [2, 3])
+def test_accumulated_prompts_are_prompts_in_one_pass(bench, stage, name, size):
+    at_once = bench(stage, engine__prompts_per_pass=8)
+    parts = bench(stage, engine__prompts_per_pass=size, engine__deepspeed=zero(name))
+    whole, in_parts = at_once.gradient(), parts.gradient()
+    assert in_parts.figures["loss"] == pytest.approx(whole.figures["loss"], abs=1e-6)
+    assert gap_to_largest(at_once.gradients(), parts.gradients()) < 1e-5
+    norms = at_once.engine.step(0)[1], parts.engine.step(0)[1]
+    assert norms[1] == pytest.approx(norms[0], rel=1e-5)
+    assert norms[0] > 1e-3
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_accumulation_leads_to_the_same_weights(bench, stage):
+    at_once, parts = bench(stage, engine__prompts_per_pass=8), bench(stage, engine__prompts_per_pass=2)
+    before = at_once.weights()
+    for step in range(2):
+        at_once.step(step)
+        parts.step(step)
+    assert largest_gap(at_once.weights().values(), parts.weights().values()) < 1e-6
+    assert largest_gap(at_once.weights().values(), before.values()) > 1e-5
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+def test_activation_checkpointing_recomputes_and_changes_no_gradient(bench, stage, tuning):
+    gradients, calls = {}, {}
+    for on in (False, True):
+        one = bench(stage, model__tuning=tuning, model__activation_checkpointing=str(on).lower())
+        counted = []
+        mlp = one.engine.adapter.decoder.layers[0].mlp
+        mlp.register_forward_pre_hook(lambda *_, counted=counted: counted.append(torch.is_grad_enabled()))
+        one.gradient()
+        gradients[on], calls[on] = one.gradients(), sum(counted)
+    assert calls[True] > calls[False]
+    assert gap_to_largest(gradients[False], gradients[True]) < 1e-6
+
+
+@pytest.mark.parametrize("name", ZEROS)
+def test_clipping_bounds_what_the_optimiser_sees(bench, name):
+    def moved(clipping):
+        one = bench("stage1", engine__deepspeed=zero(name), engine__gradient_clipping=clipping)
+        before = one.weights()
+        norm = one.step()[1]
+        return norm, largest_gap(one.weights().values(), before.values())
+
+    # below Adam's epsilon a clipped gradient moves the weights by far less than the learning rate
+    norm, free = moved(1e6)
+    clipped_norm, held = moved(1e-9)
+    assert clipped_norm == pytest.approx(norm, rel=1e-5)
+    assert held < 0.2 * free
+
+
+def test_the_sampled_log_probs_are_those_of_the_training_pass(bench):
+    assert bench().gradient().figures["logp_gap"] < 1e-4
