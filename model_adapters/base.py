@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 
@@ -92,10 +93,18 @@ class ModelAdapter(ABC):
         self.model: nn.Module | None = None
 
     def load_model(self, dtype: torch.dtype) -> "ModelAdapter":
-        """Reads the weights (`from_pretrained`, safetensors, SDPA attention). Returns the adapter itself."""
-        self.model = AutoModelForImageTextToText.from_pretrained(
-            self.checkpoint, dtype=dtype, attn_implementation="sdpa"
-        )
+        """Reads the weights (`from_pretrained`, safetensors, SDPA attention). Returns the adapter itself.
+
+        Raises:
+            AdapterError: they are missing or broken.
+        """
+        try:
+            self.model = AutoModelForImageTextToText.from_pretrained(
+                self.checkpoint, dtype=dtype, attn_implementation="sdpa"
+            )
+        except (OSError, SafetensorError) as error:
+            reason = str(error).splitlines()[0]
+            raise AdapterError(f"{self.checkpoint}: the weights cannot be read ({reason}); fetch them again") from None
         return self
 
     @cached_property

@@ -9,6 +9,7 @@ says on what). Same seed, same machine kind, same torch: same weights.
 import argparse
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from vlrlcd.prefix_branches import pack, predicting_states
 from vlrlcd.scenes.draw import draw
 from vlrlcd.scenes.lessons import lesson
 from vlrlcd.scenes.questions import pose
+from vlrlcd.scenes.world import COLOURS, SHAPES, SIZES, Scene
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ message['role'].upper() + ': ' }}"
@@ -42,10 +44,12 @@ CHAT_TEMPLATE = (
     "{{ '\n' if message['role'] == 'user' else '</s>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )
-PIXELS, PATCH, HIDDEN = 32, 16, 64
-CAPTIONS_FIRST = 0.15
-"""Share of the steps in which pictures are only described: questions are learned fast once the cells are seen."""
+PIXELS, PATCH, HIDDEN, TOWER = 32, 16, 64, 128
+CAPTIONS_FIRST = 0.2
+"""Share of the steps in which pictures are only described: questions are learned fast once the cells have names."""
+WARMUP, DECAY = 50, 0.4
 POOL = 8
+ATTRIBUTES = {"colour": COLOURS, "shape": SHAPES, "size": SIZES}
 EXTRA_WORDS = " USER: ASSISTANT: Yes No yes no A B C D"
 Row = tuple[PromptRow, tuple[int, ...]]
 
@@ -91,8 +95,8 @@ def build_untrained(folder: Path, texts: list[str], vocabulary: int, seed: int) 
         num_additional_image_tokens=1,
     )
     vision = CLIPVisionConfig(
-        hidden_size=HIDDEN,
-        intermediate_size=2 * HIDDEN,
+        hidden_size=TOWER,
+        intermediate_size=4 * TOWER,
         num_hidden_layers=2,
         num_attention_heads=4,
         image_size=PIXELS,
@@ -165,11 +169,45 @@ class LessonBook:
         return prompt, self.adapter.encode_answer(learned.answer)
 
 
+def teach_tower(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float) -> None:
+    """Teaches the image tower what stands in each cell, as the towers of real students come pretrained, too."""
+    tower = adapter.model.model.vision_tower
+    pixels = torch.cat([drawing["pixel_values"] for drawing in book.pixels])
+    cells_MCA = torch.tensor([cell_contents(scene) for scene, _ in book.posed])
+    heads = torch.nn.ModuleList(torch.nn.Linear(TOWER, len(words) + 1) for words in ATTRIBUTES.values())
+    optimiser = torch.optim.AdamW([*tower.parameters(), *heads.parameters()], lr=rate)
+    bar = tqdm(range(steps), desc="teaching the tower", mininterval=5)
+    for step in bar:
+        chosen = torch.from_numpy(book.rng.integers(len(pixels), size=batch_size))
+        features_BCH = tower(pixels[chosen]).last_hidden_state[:, 1:]
+        losses = [
+            torch.nn.functional.cross_entropy(head(features_BCH).flatten(0, 1), cells_MCA[chosen, :, i].flatten())
+            for i, head in enumerate(heads)
+        ]
+        sum(losses).backward()
+        for group in optimiser.param_groups:
+            group["lr"] = rate * min(1.0, (step + 1) / WARMUP, (steps - step) / (DECAY * steps))
+        optimiser.step()
+        optimiser.zero_grad()
+        bar.set_postfix({name: f"{loss.item():.3f}" for name, loss in zip(ATTRIBUTES, losses)})
+
+
+def cell_contents(scene: Scene) -> list[list[int]]:
+    """For each cell in reading order the index of each attribute, 0 where the cell is empty."""
+    found = {one.cell: one for one in scene.objects}
+    return [
+        [1 + words.index(getattr(found[cell], name)) if cell in found else 0 for name, words in ATTRIBUTES.items()]
+        for cell in product(range(scene.grid), repeat=2)
+    ]
+
+
 def pretrain(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float) -> None:
-    """Cross-entropy on the answers, AdamW, one-cycle learning rate."""
+    """Cross-entropy on the answers, AdamW; the rate rises over WARMUP steps and falls over the last DECAY of all."""
     optimiser = torch.optim.AdamW(adapter.model.parameters(), lr=rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
-    bar = tqdm(range(steps), desc="pretraining", mininterval=20)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min(1.0, (step + 1) / WARMUP, (steps - step) / (DECAY * steps))
+    )
+    bar = tqdm(range(steps), desc="pretraining", mininterval=10)
     captions, everything = (book.batches(batch_size, captions_only=only) for only in (True, False))
     for step in bar:
         rows = next(captions if step < CAPTIONS_FIRST * steps else everything)
@@ -189,8 +227,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("checkpoints/tiny-llava-scenes"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=20000)
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=2800)
+    parser.add_argument("--tower-steps", type=int, default=800)
+    parser.add_argument("--batch-size", type=int, default=48)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--vocabulary", type=int, default=512)
     args = parser.parse_args()
@@ -199,6 +238,7 @@ def main() -> None:
     build_untrained(args.out, book.texts(), args.vocabulary, args.seed)
     adapter = adapter_for(args.out).load_model(torch.float32)
     book.draw_all(adapter)
+    teach_tower(adapter, book, args.tower_steps, 4 * args.batch_size, args.rate / 2)
     pretrain(adapter, book, args.steps, args.batch_size, args.rate)
     adapter.save(args.out)
     size = sum(file.stat().st_size for file in args.out.iterdir())

@@ -57,6 +57,8 @@ def run(main: Callable[[], Any]) -> None:
     except (UserError, AdapterError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit("stopped before anything was begun") from None
 
 
 def known_keys() -> list[str]:

@@ -3,19 +3,20 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_adapters import ModelAdapter, adapter_for
+from model_adapters import ModelAdapter, PromptRow, adapter_for
 from vlrlcd.anchors.collect import Ledger, collect, load_anchors
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import DatasetColumn
 from vlrlcd.config import Config
 from vlrlcd.data.card import Card, load_card
 from vlrlcd.data.example import Example
-from vlrlcd.data.images import check_images
+from vlrlcd.data.images import check_images, size_hw
 from vlrlcd.data.loader import check_lengths
 from vlrlcd.data.prompts import Templates
 from vlrlcd.data.readers import read_split
 from vlrlcd.engine import deepspeed_settings
 from vlrlcd.errors import UserError
+from vlrlcd.group import Group
 from vlrlcd.methods import METHODS, shuffled_anchors
 from vlrlcd.ranking.scorers import SCORERS
 
@@ -56,6 +57,7 @@ def prepare(config: Config) -> Job:
     check_lengths(adapter, templates, [*train, *held_out], config.sampling.max_new_tokens)
     _check_oracle(config, train)
     anchors, ledger = _anchors(config, card, templates, train)
+    _check_judge_lengths(config, adapter, templates, train, anchors)
     return Job(adapter, card, templates, train, held_out, anchors, ledger)
 
 
@@ -100,6 +102,26 @@ def _images(config: Config) -> str | None:
 
 def _limited(examples: list[Example], limit: int) -> list[Example]:
     return examples[:limit] if limit else examples
+
+
+def _check_judge_lengths(
+    config: Config, adapter: ModelAdapter, templates: Templates, train: list[Example], anchors: dict[str, str]
+) -> None:
+    """The judge's prompt is longer than the student's: it shows the anchor, and perhaps a candidate."""
+    layout, longest = SCORERS[config.ranking.scorer].layout, config.sampling.max_new_tokens
+    for example in train:
+        counts = tuple(adapter.image_token_counts([size_hw(source) for source in example.images]))
+        anchor = anchors[example.id]
+        prompt = layout(
+            adapter, templates, Group(example, PromptRow((), {}, counts), anchor, adapter.encode_answer(anchor))
+        )
+        tokens = len(prompt.row.ids) + max(len(branch) for branch in prompt.branches)
+        if tokens + longest > adapter.max_positions:
+            raise UserError(
+                f"{example.place}: the judge's prompt with the anchor has {tokens} tokens, {sum(counts)} of them "
+                f"image, and with sampling.max_new_tokens={longest} it passes the model's {adapter.max_positions}; "
+                "shorten the anchor, lower sampling.max_new_tokens, or leave the row out."
+            )
 
 
 def _check_scorer(config: Config, adapter: ModelAdapter) -> None:

@@ -49,7 +49,8 @@ class RunFolder:
         else:
             record = {**to_dict(config), "provenance": provenance()}
             (self.path / "config.yaml").write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
-        self._board = SummaryWriter(self.path / "tensorboard") if config.run.tensorboard else None
+        self._with_boards = config.run.tensorboard
+        self._boards: dict[str, SummaryWriter] = {}
 
     @property
     def name(self) -> str:
@@ -58,12 +59,12 @@ class RunFolder:
     def log(self, figures: dict) -> None:
         """One step's line of metrics.jsonl, and the same figures for TensorBoard."""
         self._append("metrics.jsonl", [figures])
-        if self._board:
-            for key, value in figures.items():
+        if self._with_boards:
+            seconds = {f"seconds/{phase}": spent for phase, spent in figures["seconds"].items()}
+            board = self._board(figures["stage"], figures["step"])
+            for key, value in {**figures, **seconds}.items():
                 if isinstance(value, int | float) and key != "step":
-                    self._board.add_scalar(f"{figures['stage']}/{key}", value, figures["step"])
-            for phase, seconds in figures["seconds"].items():
-                self._board.add_scalar(f"{figures['stage']}/seconds_{phase}", seconds, figures["step"])
+                    board.add_scalar(key, value, figures["step"])
 
     def log_samples(self, lines: list[dict]) -> None:
         """A step's groups, one line of samples.jsonl each."""
@@ -89,8 +90,14 @@ class RunFolder:
         return (self._read("eval.json") or {}).get(task, {}).get(split, {})
 
     def close(self) -> None:
-        if self._board:
-            self._board.close()
+        for board in self._boards.values():
+            board.close()
+
+    def _board(self, stage: str, step: int) -> SummaryWriter:
+        # a resumed run repeats the steps after its checkpoint: what stood there before is purged
+        if stage not in self._boards:
+            self._boards[stage] = SummaryWriter(self.path / "tensorboard" / stage, purge_step=step)
+        return self._boards[stage]
 
     def _length(self, name: str) -> int:
         path = self.path / name
