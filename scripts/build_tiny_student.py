@@ -203,7 +203,10 @@ def cell_contents(scene: Scene) -> list[list[int]]:
 
 def pretrain(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float) -> None:
     """Cross-entropy on the answers, AdamW; the rate rises over WARMUP steps and falls over the last DECAY of all."""
-    optimiser = torch.optim.AdamW(adapter.model.parameters(), lr=rate, weight_decay=0.01)
+    # left to train at this rate, the tower loses the shapes again before the decoder has words for them
+    adapter.model.model.vision_tower.requires_grad_(False)
+    trained = [parameter for parameter in adapter.model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1.0, (step + 1) / WARMUP, (steps - step) / (DECAY * steps))
     )
@@ -215,7 +218,7 @@ def pretrain(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: in
         hidden_NH = predicting_states(adapter, adapter.collate([prompt for prompt, _ in rows]), branches)
         loss = -token_logps(adapter, hidden_NH, branches.target_N).mean()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(adapter.model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         optimiser.zero_grad()
         schedule.step()
@@ -227,8 +230,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("checkpoints/tiny-llava-scenes"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=20000)
-    parser.add_argument("--steps", type=int, default=2800)
-    parser.add_argument("--tower-steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--tower-steps", type=int, default=600)
     parser.add_argument("--batch-size", type=int, default=48)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--vocabulary", type=int, default=512)

@@ -70,6 +70,12 @@ class RunFolder:
         """A step's groups, one line of samples.jsonl each."""
         self._append("samples.jsonl", lines)
 
+    def logged(self, stage: str, key: str) -> list[Any]:
+        """One figure over the steps of a stage."""
+        path = self.path / "metrics.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [figures[key] for line in lines if (figures := json.loads(line))["stage"] == stage]
+
     def save_place(self, **place: Any) -> None:
         """Records where to go on, in one step."""
         self.place = {**place, "lengths": {name: self._length(name) for name in STREAMS}}

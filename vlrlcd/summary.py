@@ -1,6 +1,7 @@
 """What a person reads on the terminal: the plan before the work, the table after it."""
 
 from pathlib import Path
+from statistics import fmean
 
 from vlrlcd.config import Config, learning_rate
 from vlrlcd.job import Job
@@ -47,6 +48,9 @@ def print_results(run: RunFolder, job: Job, config: Config, page: Path) -> None:
             print(f"{'stage2, blind':<18}{_cell('accuracy', last['accuracy_blind']):>25}")
         if "majority" in last:
             print(f"{'majority answer':<18}{_cell('accuracy', last['majority']):>25}")
+    aucs = [value for value in run.logged("stage2", "auc") if value is not None]
+    if aucs:
+        print(f"\nself-ranking  within-group AUC against correctness {fmean(aucs):.3f}, mean of {len(aucs)} steps")
     print(f"\nstudent      {run.path / 'student'}\nreport       {page}")
 
 
