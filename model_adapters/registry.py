@@ -1,5 +1,6 @@
 """Which adapter serves which `config.model_type`."""
 
+import re
 from pathlib import Path
 
 from transformers import AutoConfig
@@ -25,6 +26,8 @@ def adapter_for(checkpoint: str | Path) -> ModelAdapter:
     Raises:
         AdapterError: nothing readable there, or a family that no adapter serves.
     """
+    if not Path(checkpoint).is_dir() and not re.fullmatch(r"[\w.-]+/[\w.-]+", str(checkpoint)):
+        raise AdapterError(f"{checkpoint}: no such folder, and no hub id (owner/name) either; check model.checkpoint.")
     try:
         config = AutoConfig.from_pretrained(checkpoint)
     except (OSError, ValueError) as error:

@@ -238,6 +238,8 @@ def check(config: Config) -> None:
         "evaluation.prompts_per_pass": config.evaluation.prompts_per_pass,
         "model.lora_rank": config.model.lora_rank,
         "ranking.calibration_steps": config.ranking.calibration_steps,
+        "evaluation.resamples": config.evaluation.resamples,
+        "model.lora_alpha": config.model.lora_alpha,
     }
     not_negative = {
         "stage1.epochs": config.stage1.epochs,
@@ -248,6 +250,9 @@ def check(config: Config) -> None:
         "data.train_limit": config.data.train_limit,
         "evaluation.limit": config.evaluation.limit,
         "run.save_every": config.run.save_every,
+        "stage1.learning_rate": config.stage1.learning_rate,
+        "stage2.learning_rate": config.stage2.learning_rate,
+        "engine.weight_decay": config.engine.weight_decay,
     }
     for key, value in positive.items():
         if value <= 0:
@@ -263,5 +268,7 @@ def check(config: Config) -> None:
         raise UserError(f"sampling.top_p={config.sampling.top_p} must lie in (0, 1].")
     if not 0 <= config.engine.warmup < 1:
         raise UserError(f"engine.warmup={config.engine.warmup} must lie in [0, 1).")
+    if config.ranking.gamma and not config.ranking.tau:
+        raise UserError("ranking.gamma is given but ranking.tau is not: the calibration of tau takes gamma as 1 / tau.")
     if config.run.resume and not config.run.name:
         raise UserError("run.resume needs run.name, the run to go on with.")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from model_adapters import PromptRow
+from vlrlcd.data.answers import answer_choice
 from vlrlcd.data.example import Example
 from vlrlcd.prefix_branches import Tokens
 from vlrlcd.sampling import Draw
@@ -33,6 +34,7 @@ class Group:
         row: the student's prompt in tensors.
         anchor: the teacher's answer.
         anchor_tokens: the anchor as the student would have written it, end-of-answer token included.
+        checkable: the task's answers name a choice, so right and wrong can be told apart.
         candidates: the K sampled answers, equal ones folded into one.
     """
 
@@ -40,7 +42,15 @@ class Group:
     row: PromptRow
     anchor: str
     anchor_tokens: Tokens
+    checkable: bool
     candidates: list[Candidate] = field(default_factory=list)
+
+    def judge(self, text: str) -> bool | None:
+        """Whether an answer names the right choice; None where nobody can tell."""
+        example = self.example
+        if not self.checkable or not example.choices or example.answer is None:
+            return None
+        return answer_choice(text, example.choices) == example.answer
 
 
 def fold(draws: list[Draw], decode, correct) -> list[Candidate]:

@@ -9,15 +9,15 @@ from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import DatasetColumn
 from vlrlcd.config import Config
 from vlrlcd.data.card import Card, load_card
+from vlrlcd.data.encode import check_lengths
 from vlrlcd.data.example import Example
 from vlrlcd.data.images import check_images, size_hw
-from vlrlcd.data.loader import check_lengths
 from vlrlcd.data.prompts import Templates
 from vlrlcd.data.readers import read_split
 from vlrlcd.engine import deepspeed_settings
 from vlrlcd.errors import UserError
 from vlrlcd.group import Group
-from vlrlcd.methods import METHODS, shuffled_anchors
+from vlrlcd.methods import METHODS
 from vlrlcd.ranking.scorers import SCORERS
 
 
@@ -27,7 +27,7 @@ class Job:
 
     Attributes:
         adapter: without its weights.
-        anchors: text by prompt id, the control `anchors_shuffled` already applied.
+        anchors: text by prompt id.
         ledger: what the anchors cost.
     """
 
@@ -55,7 +55,7 @@ def prepare(config: Config) -> Job:
     held_out = held_out_examples(config, card)
     check_images([*train, *held_out])
     check_lengths(adapter, templates, [*train, *held_out], config.sampling.max_new_tokens)
-    _check_oracle(config, train)
+    _check_oracle(config, card, train)
     anchors, ledger = _anchors(config, card, templates, train)
     _check_judge_lengths(config, adapter, templates, train, anchors)
     return Job(adapter, card, templates, train, held_out, anchors, ledger)
@@ -91,8 +91,6 @@ def _anchors(config: Config, card: Card, templates: Templates, train: list[Examp
         # a column of the data set costs nothing and leaves nowhere, so it is read here and now
         ledger = collect(train, templates, asked, store)
         anchors = load_anchors(train, templates, asked, store)
-    if config.ranking.control == "anchors_shuffled":
-        return shuffled_anchors(anchors, config.run.seed), ledger
     return anchors, ledger
 
 
@@ -113,7 +111,9 @@ def _check_judge_lengths(
         counts = tuple(adapter.image_token_counts([size_hw(source) for source in example.images]))
         anchor = anchors[example.id]
         prompt = layout(
-            adapter, templates, Group(example, PromptRow((), {}, counts), anchor, adapter.encode_answer(anchor))
+            adapter,
+            templates,
+            Group(example, PromptRow((), {}, counts), anchor, adapter.encode_answer(anchor), checkable=False),
         )
         tokens = len(prompt.row.ids) + max(len(branch) for branch in prompt.branches)
         if tokens + longest > adapter.max_positions:
@@ -130,11 +130,11 @@ def _check_scorer(config: Config, adapter: ModelAdapter) -> None:
         scorer.answers(adapter)
 
 
-def _check_oracle(config: Config, train: list[Example]) -> None:
+def _check_oracle(config: Config, card: Card, train: list[Example]) -> None:
     if config.ranking.control != "oracle":
         return
     for example in train:
-        if not example.choices or example.answer is None:
+        if card.task != "multiple_choice" or not example.choices or example.answer is None:
             raise UserError(
                 f"{example.place}: ranking.control=oracle needs an answer that can be checked, and this row has none; "
                 "choose another control or a data set with choices and answers."

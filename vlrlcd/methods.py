@@ -9,8 +9,6 @@ from torch import Tensor
 from vlrlcd import losses
 from vlrlcd.clock import Clock
 from vlrlcd.config import Config
-from vlrlcd.data.answers import answer_choice
-from vlrlcd.draws import generator
 from vlrlcd.engine import Engine
 from vlrlcd.group import Group, fold, padded
 from vlrlcd.prefix_branches import Branches, pack
@@ -64,15 +62,7 @@ def sample_candidates(engine: Engine, config: Config, groups: list[Group], step:
         drawn = uniforms(config.run.seed, step, [group.example.id for group in part], settings)
         draws = engine.run("sample", engine.adapter.collate([group.row for group in part]), settings, drawn)
         for group, own in zip(part, draws, strict=True):
-            group.candidates = fold(own, engine.adapter.chat.decode, lambda text, g=group: is_correct(g, text))
-
-
-def is_correct(group: Group, text: str) -> bool | None:
-    """Whether an answer names the right choice; None where the dataset cannot tell."""
-    example = group.example
-    if not example.choices or example.answer is None:
-        return None
-    return answer_choice(text, example.choices) == example.answer
+            group.candidates = fold(own, engine.adapter.chat.decode, group.judge)
 
 
 def ldl_loss(config: Config, logps_BK: Tensor, reference_BK: Tensor, lengths_BK: Tensor, ranking: Ranking):
@@ -207,10 +197,3 @@ def _sample_lines(groups: list[Group], ranking: Ranking, log_q_BK: Tensor, step:
         }
         for b, group in enumerate(groups)
     ]
-
-
-def shuffled_anchors(anchors: dict[str, str], seed: int) -> dict[str, str]:
-    """The control `anchors_shuffled`: every prompt gets the anchor of another prompt (a random cycle)."""
-    ids = list(anchors)
-    order = [ids[i] for i in generator(seed, "anchors_shuffled").permutation(len(ids))]
-    return {own: anchors[other] for own, other in zip(order, order[1:] + order[:1], strict=True)}

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import subprocess
 import time
 from importlib.metadata import version
@@ -19,7 +20,7 @@ from vlrlcd.errors import UserError
 
 STREAMS = ("metrics.jsonl", "samples.jsonl")
 MAY_CHANGE = {
-    *("run.root", "run.resume", "run.save_every", "run.tensorboard"),
+    *("run.name", "run.root", "run.resume", "run.save_every", "run.tensorboard"),
     *("engine.prompts_per_pass", "evaluation.prompts_per_pass", "model.activation_checkpointing"),
 }
 """Keys that a resumed run may have otherwise: where and how often it saves, and how much memory it takes."""
@@ -43,9 +44,9 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.path.mkdir(parents=True, exist_ok=True)
         self.place: dict[str, Any] = self._read("place.json") or {"stage": "stage1", "step": 0, "tag": None}
-        self._rewind()
         if (self.path / "config.yaml").exists():
             _refuse_changes(self.path / "config.yaml", to_dict(config))
+            self._rewind()
         else:
             record = {**to_dict(config), "provenance": provenance()}
             (self.path / "config.yaml").write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
@@ -130,15 +131,21 @@ class RunFolder:
 
 def provenance() -> dict[str, Any]:
     """Versions, commit, hardware and time: what a figure needs beside it."""
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
     return {
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
-        "commit": git.stdout.strip() or "unknown",
+        "commit": _commit(),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
         "machine": f"{platform.machine()}, {device}, {torch.get_num_threads()} threads a process",
     }
+
+
+def _commit() -> str:
+    asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    if not shutil.which("git"):
+        return "unknown"
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
 
 
 def _folder(config: Config, default_name: str) -> Path:

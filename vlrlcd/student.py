@@ -21,7 +21,7 @@ class Student(nn.Module):
     """Every pass over the weights is `engine("work", ...)`, one call of this module, the same on every process.
 
     With LoRA, p_sft is the student with its additions switched off, because they are fresh at the start of stage II.
-    With full tuning it is a frozen copy, held in this module so that ZeRO shards it wherever it shards the student.
+    With full tuning it is a frozen copy, held in this module so that it is sharded wherever the student is.
     """
 
     def __init__(self, adapter: ModelAdapter, settings: ModelConfig, with_reference: bool, seed: int):
@@ -51,8 +51,7 @@ class Student(nn.Module):
                 self.reference.model = copy.deepcopy(adapter.model).requires_grad_(False)
                 self.reference_model = self.reference.model
         if self.checkpointing:
-            adapter.model.gradient_checkpointing_enable({"use_reentrant": False})
-            adapter.model.enable_input_require_grads()
+            adapter.decoder.gradient_checkpointing_enable({"use_reentrant": False})
         self.eval()
 
     def forward(self, work: str, *inputs):
@@ -111,11 +110,11 @@ class Student(nn.Module):
     @contextmanager
     def _recomputing(self) -> Iterator[None]:
         # transformers recomputes in training mode only; no layer has dropout, so the mode changes nothing else
-        self.adapter.model.train(self.checkpointing)
+        self.adapter.decoder.train(self.checkpointing)
         try:
             yield
         finally:
-            self.adapter.model.eval()
+            self.adapter.decoder.eval()
 
     def trainable_table(self) -> list[dict]:
         """Parameters by part: `{"part", "trainable", "total"}`."""

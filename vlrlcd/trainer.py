@@ -11,12 +11,12 @@ from transformers.utils import logging as transformers_logging
 from model_adapters import adapter_for
 from vlrlcd.clock import Clock
 from vlrlcd.config import Config, learning_rate
-from vlrlcd.data.loader import GroupLoader
 from vlrlcd.engine import Engine, start_distributed
 from vlrlcd.errors import UserError
 from vlrlcd.evaluation.evaluate import evaluate
 from vlrlcd.group import Group
 from vlrlcd.job import Job, prepare
+from vlrlcd.loader import GroupLoader, shuffled_anchors
 from vlrlcd.methods import METHODS, Scale, Step, preference_step, sample_candidates, sft_step
 from vlrlcd.ranking.distribution import NothingToCalibrate, calibrate_tau
 from vlrlcd.ranking.rank import Ranker, margins
@@ -146,9 +146,13 @@ class Trainer:
             ) from None
 
     def _loader(self, stage: str) -> GroupLoader:
-        job = self.job
+        job, seed, anchors = self.job, self.config.run.seed, self.job.anchors
+        if stage == "stage2" and self.config.ranking.control == "anchors_shuffled":
+            anchors = shuffled_anchors(anchors, seed)
         size = getattr(self.config, stage).prompts_per_step
-        return GroupLoader(job.adapter, job.templates, job.train, job.anchors, size, self.config.run.seed)
+        return GroupLoader(
+            job.adapter, job.templates, job.train, anchors, size, seed, job.card.task == "multiple_choice"
+        )
 
     def _ranker(self) -> Ranker:
         config = self.config

@@ -7,9 +7,9 @@ import numpy as np
 from tqdm import tqdm
 
 from vlrlcd.config import Config
+from vlrlcd.data.encode import encode
 from vlrlcd.data.example import Example
 from vlrlcd.data.images import blank
-from vlrlcd.data.loader import encode
 from vlrlcd.data.prompts import Templates
 from vlrlcd.engine import Engine
 from vlrlcd.evaluation import metrics, truth

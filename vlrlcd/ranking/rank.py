@@ -108,8 +108,12 @@ def _scores(engine: Engine, ranker: Ranker, groups: list[Group], scorer_name: st
 
 
 def _permuted(log_d_BK: Tensor, groups: list[Group], seed: int, step: int) -> Tensor:
+    """D permuted over the K draws: a candidate drawn twice receives the shares of two of them."""
     shuffled = log_d_BK.clone()
     for b, group in enumerate(groups):
-        order = generator(seed, "d_permuted", step, group.example.id).permutation(len(group.candidates))
-        shuffled[b, : len(order)] = log_d_BK[b, torch.from_numpy(order)]
+        drawn_C = torch.tensor([candidate.copies for candidate in group.candidates])
+        share_K = (log_d_BK[b, : len(drawn_C)].exp() / drawn_C).repeat_interleave(drawn_C)
+        order = generator(seed, "d_permuted", step, group.example.id).permutation(len(share_K))
+        parts = share_K[torch.from_numpy(order)].split(drawn_C.tolist())
+        shuffled[b, : len(drawn_C)] = torch.stack([part.sum() for part in parts]).log()
     return shuffled

@@ -1,0 +1,33 @@
+"""Prompts to ids and image tensors, and the check that they fit."""
+
+from model_adapters import ModelAdapter, PromptRow
+from vlrlcd.data.example import Example, Message
+from vlrlcd.data.images import decode, size_hw
+from vlrlcd.data.prompts import Templates
+from vlrlcd.errors import UserError
+
+
+def encode(adapter: ModelAdapter, messages: list[Message]) -> PromptRow:
+    """A prompt to ids and image tensors; its images are decoded here and not before."""
+    parts = [
+        {**m, "content": [{**p, "image": decode(p["image"])} if p["type"] == "image" else p for p in m["content"]]}
+        for m in messages
+    ]
+    return adapter.encode(parts)
+
+
+def check_lengths(adapter: ModelAdapter, templates: Templates, examples: list[Example], max_new_tokens: int) -> None:
+    """Preflight: every prompt and its answer fit the model's context. Images are never cut.
+
+    Raises:
+        UserError: names the row, its tokens and how many of them are image.
+    """
+    for example in examples:
+        counts = tuple(adapter.image_token_counts([size_hw(source) for source in example.images]))
+        tokens = len(adapter.encode_text(templates.render("student", example), counts))
+        if tokens + max_new_tokens > adapter.max_positions:
+            raise UserError(
+                f"{example.place}: the prompt has {tokens} tokens, {sum(counts)} of them image, and with "
+                f"sampling.max_new_tokens={max_new_tokens} it passes the model's {adapter.max_positions}; shorten the "
+                "question, lower sampling.max_new_tokens, or leave the row out."
+            )

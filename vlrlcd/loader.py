@@ -1,0 +1,52 @@
+"""Groups in a fixed random order: what step i trains on depends on the seed and i alone."""
+
+import math
+
+from model_adapters import ModelAdapter
+from vlrlcd.data.encode import encode
+from vlrlcd.data.example import Example
+from vlrlcd.data.prompts import Templates
+from vlrlcd.draws import generator
+from vlrlcd.group import Group
+
+
+class GroupLoader:
+    """Groups by step, each with its prompt encoded and its anchor, candidates still missing."""
+
+    def __init__(
+        self,
+        adapter: ModelAdapter,
+        templates: Templates,
+        examples: list[Example],
+        anchors: dict[str, str],
+        prompts_per_step: int,
+        seed: int,
+        checkable: bool,
+    ):
+        self.adapter, self.templates, self.anchors, self.seed = adapter, templates, anchors, seed
+        self.examples, self.checkable = examples, checkable
+        self.steps_per_epoch = math.ceil(len(examples) / prompts_per_step)
+        self.prompts_per_step = prompts_per_step
+
+    def steps(self, epochs: float) -> int:
+        """Optimiser steps of so many passes over the prompts."""
+        return math.ceil(epochs * self.steps_per_epoch)
+
+    def groups(self, step: int) -> list[Group]:
+        """The groups of one step; the last step of an epoch may have fewer."""
+        epoch, within = divmod(step, self.steps_per_epoch)
+        order = generator(self.seed, "order", epoch).permutation(len(self.examples))
+        chosen = order[within * self.prompts_per_step : (within + 1) * self.prompts_per_step]
+        return [self._group(self.examples[i]) for i in chosen]
+
+    def _group(self, example: Example) -> Group:
+        anchor = self.anchors[example.id]
+        row = encode(self.adapter, self.templates.render("student", example))
+        return Group(example, row, anchor, self.adapter.encode_answer(anchor), self.checkable)
+
+
+def shuffled_anchors(anchors: dict[str, str], seed: int) -> dict[str, str]:
+    """The control `anchors_shuffled`: every prompt gets the anchor of another prompt (a random cycle)."""
+    ids = list(anchors)
+    order = [ids[i] for i in generator(seed, "anchors_shuffled").permutation(len(ids))]
+    return {own: anchors[other] for own, other in zip(order, order[1:] + order[:1], strict=True)}
