@@ -110,11 +110,8 @@ def _check_judge_lengths(
     for example in train:
         counts = tuple(adapter.image_token_counts([size_hw(source) for source in example.images]))
         anchor = anchors[example.id]
-        prompt = layout(
-            adapter,
-            templates,
-            Group(example, PromptRow((), {}, counts), anchor, adapter.encode_answer(anchor), checkable=False),
-        )
+        row, answer = PromptRow((), {}, counts), adapter.encode_answer(anchor)
+        prompt = layout(adapter, templates, Group(example, row, anchor, answer, checkable=False))
         tokens = len(prompt.row.ids) + max(len(branch) for branch in prompt.branches)
         if tokens + longest > adapter.max_positions:
             raise UserError(

@@ -55,7 +55,7 @@ def groups_for(adapter, templates, examples):
         texts = ANSWERS[: len(ANSWERS) - index]
         candidates = [Candidate(adapter.encode_answer(t), t, 1, False, None, 0.0) for t in texts]
         anchor = "Answer: red"
-        groups.append(Group(example, row, anchor, adapter.encode_answer(anchor), candidates))
+        groups.append(Group(example, row, anchor, adapter.encode_answer(anchor), True, candidates))
     return groups
 
 

@@ -41,7 +41,12 @@ def test_mean_logps_of_ragged_branches():
 
 IMAGE, END = 1000, 2
 GROUP = Group(
-    None, PromptRow((), {}, (2,)), "a", (), [Candidate((), text, 1, False, None, 0.0) for text in ("bc", "bd", "b")]
+    None,
+    PromptRow((), {}, (2,)),
+    "a",
+    (),
+    False,
+    [Candidate((), text, 1, False, None, 0.0) for text in ("bc", "bd", "b")],
 )
 
 

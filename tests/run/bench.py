@@ -9,7 +9,7 @@ from deepspeed.utils import safe_get_full_grad
 from model_adapters import adapter_for
 from vlrlcd.clock import Clock
 from vlrlcd.config import Config, learning_rate
-from vlrlcd.data.loader import GroupLoader
+from vlrlcd.loader import GroupLoader
 from vlrlcd.engine import Engine
 from vlrlcd.group import Group
 from vlrlcd.head import token_logps
@@ -40,7 +40,7 @@ class Bench:
     def groups(self, step: int = 0) -> list[Group]:
         job, config = self.job, self.config
         size = getattr(config, self.stage).prompts_per_step
-        return GroupLoader(job.adapter, job.templates, job.train, job.anchors, size, config.run.seed).groups(step)
+        return GroupLoader(job.adapter, job.templates, job.train, job.anchors, size, config.run.seed, True).groups(step)
 
     def ranker(self) -> Ranker:
         config = self.config
