@@ -171,15 +171,15 @@ class LessonBook:
 
 def teach_tower(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float) -> None:
     """Teaches the image tower what stands in each cell, as the towers of real students come pretrained, too."""
-    tower = adapter.model.model.vision_tower
-    pixels = torch.cat([drawing["pixel_values"] for drawing in book.pixels])
+    tower = adapter.model.get_submodule(adapter.vision_modules[0])
+    pixels = {key: torch.cat([drawing[key] for drawing in book.pixels]) for key in book.pixels[0]}
     cells_MCA = torch.tensor([cell_contents(scene) for scene, _ in book.posed])
     heads = torch.nn.ModuleList(torch.nn.Linear(TOWER, len(words) + 1) for words in ATTRIBUTES.values())
     optimiser = torch.optim.AdamW([*tower.parameters(), *heads.parameters()], lr=rate)
     bar = tqdm(range(steps), desc="teaching the tower", mininterval=5)
     for step in bar:
-        chosen = torch.from_numpy(book.rng.integers(len(pixels), size=batch_size))
-        features_BCH = tower(pixels[chosen]).last_hidden_state[:, 1:]
+        chosen = torch.from_numpy(book.rng.integers(len(book.posed), size=batch_size))
+        features_BCH = tower(**{key: values[chosen] for key, values in pixels.items()}).last_hidden_state[:, 1:]
         losses = [
             torch.nn.functional.cross_entropy(head(features_BCH).flatten(0, 1), cells_MCA[chosen, :, i].flatten())
             for i, head in enumerate(heads)
@@ -204,7 +204,7 @@ def cell_contents(scene: Scene) -> list[list[int]]:
 def pretrain(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float) -> None:
     """Cross-entropy on the answers, AdamW; the rate rises over WARMUP steps and falls over the last DECAY of all."""
     # left to train at this rate, the tower loses the shapes again before the decoder has words for them
-    adapter.model.model.vision_tower.requires_grad_(False)
+    adapter.model.get_submodule(adapter.vision_modules[0]).requires_grad_(False)
     trained = [parameter for parameter in adapter.model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vlrlcd.cli import config_file, parse_config, run
 from vlrlcd.config import DataConfig
+from vlrlcd.engine import refuse_several_processes
 from vlrlcd.scenes.release import ensure_release
 from vlrlcd.trainer import Stopped, train
 
@@ -19,6 +20,7 @@ QUICKSTART = "configs/quickstart.yaml"
 
 def main() -> None:
     config = parse_config(__doc__, QUICKSTART)
+    refuse_several_processes()
     chosen = config_file() or QUICKSTART
     # never draws into a folder of the user's own
     if chosen == QUICKSTART and config.data.root == DataConfig().root:

@@ -26,7 +26,11 @@ def start_distributed() -> None:
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     deepspeed.init_distributed(verbose=False)
-    if torch.distributed.get_world_size() > 1:
+
+
+def refuse_several_processes() -> None:
+    """Raises UserError in a process that a launcher started beside others."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("training on several processes is not supported yet: use deepspeed --num_gpus 1.")
 
 

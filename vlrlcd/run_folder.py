@@ -40,7 +40,7 @@ class RunFolder:
         Raises:
             UserError: a named run that exists, or one to resume that does not or that began with another configuration.
         """
-        self.path = _folder(config, default_name)
+        self.path = folder_for(config, default_name)
         self.checkpoints = self.path / "checkpoints"
         self.path.mkdir(parents=True, exist_ok=True)
         self.place: dict[str, Any] = self._read("place.json") or {"stage": "stage1", "step": 0, "tag": None}
@@ -148,7 +148,12 @@ def _commit() -> str:
     return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
 
 
-def _folder(config: Config, default_name: str) -> Path:
+def folder_for(config: Config, default_name: str) -> Path:
+    """Where the run goes; makes nothing.
+
+    Raises:
+        UserError: a named run that exists, or one to resume that does not.
+    """
     root, name = Path(config.run.root), config.run.name
     if not name:
         free = (default_name if n == 1 else f"{default_name}-{n}" for n in range(1, 10**6))

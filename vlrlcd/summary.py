@@ -16,23 +16,21 @@ COLUMNS = {
 PERCENT = {"accuracy", "direct_answer", "truthful_rationales"}
 
 
-def print_start(config: Config, job: Job, run: RunFolder, steps: dict[str, int]) -> None:
-    """Run, student, data, teacher calls; the same facts go to run.json."""
+def print_start(config: Config, job: Job, run: RunFolder) -> None:
+    """Run, student, data, teacher calls."""
     calls, judged = len(job.anchors), len(job.anchors) * config.sampling.candidates
     print(f"run          {run.path}")
     print(f"student      {config.model.checkpoint} ({job.adapter.config.model_type}, {config.model.tuning})")
     print(f"data         {job.card.name}: {len(job.train)} training prompts, {len(job.held_out)} held out")
     print(f"teacher      {calls} anchors, {job.ledger.calls} asked now (judging every candidate would take {judged})")
-    run.record(teacher_calls=calls, steps=steps)
 
 
-def print_stage(config: Config, stage: str, steps: int, trainable: list[dict], run: RunFolder) -> None:
+def print_stage(config: Config, stage: str, steps: int, trainable: list[dict]) -> None:
     """Steps, learning rate and what trains."""
     size = getattr(config, stage).prompts_per_step
     print(f"{stage:<12} {steps} steps of {size} prompts, learning rate {learning_rate(config, stage):g}")
     for part in trainable:
         print(f"  {part['part']:<28} {part['trainable']:>14,} of {part['total']:>14,} parameters train")
-    run.record(trainable=trainable)
 
 
 def print_results(run: RunFolder, job: Job, config: Config, page: Path) -> None:

@@ -21,7 +21,7 @@ from vlrlcd.methods import METHODS, Scale, Step, preference_step, sample_candida
 from vlrlcd.ranking.distribution import NothingToCalibrate, calibrate_tau
 from vlrlcd.ranking.rank import Ranker, margins
 from vlrlcd.report import write_report
-from vlrlcd.run_folder import RunFolder
+from vlrlcd.run_folder import RunFolder, folder_for
 from vlrlcd.student import DTYPES, Student
 from vlrlcd.summary import print_results, print_stage, print_start
 
@@ -38,6 +38,7 @@ def train(config: Config, default_name: str) -> Path:
         Stopped: after a signal, everything saved.
     """
     transformers_logging.disable_progress_bar()
+    folder_for(config, default_name)
     job = prepare(config)
     start_distributed()
     return Trainer(config, job, RunFolder(config, default_name)).run()
@@ -60,7 +61,8 @@ class Trainer:
         """Both stages with their evaluations, from wherever the run stands."""
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, self._ask_to_stop)
-        print_start(self.config, self.job, self.folder, self.steps)
+        print_start(self.config, self.job, self.folder)
+        self.folder.record(teacher_calls=len(self.job.anchors), steps=self.steps)
         if self.folder.place["stage"] == "stage1":
             self._imitate()
         if self.folder.place["stage"] == "stage2":
@@ -120,7 +122,9 @@ class Trainer:
         wanted = self.config.ranking
         if "tau" in self.folder.place:
             return Scale(self.folder.place["tau"], self.folder.place["gamma"])
-        tau = wanted.tau or self._calibrated(engine)
+        # these two give D without a scale, or with scores that have only two values
+        unscaled = wanted.control in ("d_uniform", "oracle")
+        tau = wanted.tau or (1.0 if unscaled else self._calibrated(engine))
         scale = Scale(tau, wanted.gamma or 1 / tau)
         self._stand_at(**{**self.folder.place, "tau": scale.tau, "gamma": scale.gamma})
         self.folder.record(tau=scale.tau, gamma=scale.gamma)
@@ -138,11 +142,9 @@ class Trainer:
         try:
             return calibrate_tau(collected)
         except NothingToCalibrate:
-            if self.config.ranking.control in ("d_uniform", "oracle"):
-                return 1.0
             raise UserError(
                 f"ranking.tau cannot be calibrated: none of {len(collected)} groups has three candidates of different "
-                "score; set --ranking.tau, or raise sampling.candidates."
+                "score; start a new run with --ranking.tau or with more sampling.candidates."
             ) from None
 
     def _loader(self, stage: str) -> GroupLoader:
@@ -164,7 +166,8 @@ class Trainer:
             adapter = adapter_for(checkpoint).load_model(DTYPES[settings.dtype])
             student = Student(adapter, settings, with_reference=stage == "stage2", seed=self.config.run.seed)
             table = student.trainable_table()
-            print_stage(self.config, stage, self.steps[stage], table, self.folder)
+            print_stage(self.config, stage, self.steps[stage], table)
+            self.folder.record(trainable=table)
             return Engine(student, self.config, learning_rate(self.config, stage), self.steps[stage])
 
     def _evaluate(self, engine: Engine, stage: str) -> None:

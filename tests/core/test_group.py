@@ -32,7 +32,8 @@ def test_fold_keeps_every_draw(answers):
 def test_padding_of_groups_with_fewer_candidates():
     example = Example("id", "test", (), "question?")
     groups = [
-        Group(example, None, "", (), True, folded(answers)) for answers in ([[0], [1], [0]], [[2]], [[0], [1], [2], [2]])
+        Group(example, None, "", (), True, folded(answers))
+        for answers in ([[0], [1], [0]], [[2]], [[0], [1], [2], [2]])
     ]
     assert copies(groups, torch.device("cpu")).tolist() == [[2, 1, 0], [1, 0, 0], [1, 1, 2]]
     assert padded(torch.arange(6.0), groups, -1.0).tolist() == [[0, 1, -1], [2, -1, -1], [3, 4, 5]]

@@ -25,7 +25,9 @@ def test_auc_counts_pairs(rows):
 
 def make_group(*candidates):
     example = Example("id", "test", (), "question?")
-    return Group(example, None, "", (), True, [Candidate((i,), "", n, False, c, 0.0) for i, (n, c) in enumerate(candidates)])
+    return Group(
+        example, None, "", (), True, [Candidate((i,), "", n, False, c, 0.0) for i, (n, c) in enumerate(candidates)]
+    )
 
 
 def test_signal_counts_copies_and_leaves_out_what_cannot_be_checked():

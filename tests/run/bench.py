@@ -9,11 +9,11 @@ from deepspeed.utils import safe_get_full_grad
 from model_adapters import adapter_for
 from vlrlcd.clock import Clock
 from vlrlcd.config import Config, learning_rate
-from vlrlcd.loader import GroupLoader
 from vlrlcd.engine import Engine
 from vlrlcd.group import Group
 from vlrlcd.head import token_logps
 from vlrlcd.job import Job, prepare
+from vlrlcd.loader import GroupLoader
 from vlrlcd.methods import Scale, Step, preference_step, sample_candidates, sft_step
 from vlrlcd.prefix_branches import Branches, pack, predicting_states
 from vlrlcd.ranking.rank import Ranker

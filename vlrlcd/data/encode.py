@@ -1,5 +1,7 @@
 """Prompts to ids and image tensors, and the check that they fit."""
 
+from tqdm import tqdm
+
 from model_adapters import ModelAdapter, PromptRow
 from vlrlcd.data.example import Example, Message
 from vlrlcd.data.images import decode, size_hw
@@ -22,7 +24,7 @@ def check_lengths(adapter: ModelAdapter, templates: Templates, examples: list[Ex
     Raises:
         UserError: names the row, its tokens and how many of them are image.
     """
-    for example in examples:
+    for example in tqdm(examples, desc="check lengths", unit="row", delay=5):
         counts = tuple(adapter.image_token_counts([size_hw(source) for source in example.images]))
         tokens = len(adapter.encode_text(templates.render("student", example), counts))
         if tokens + max_new_tokens > adapter.max_positions:

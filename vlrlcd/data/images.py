@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from tqdm import tqdm
 
 from vlrlcd.data.example import Example, ImageSource
 from vlrlcd.errors import UserError
@@ -56,7 +57,7 @@ def size_hw(source: ImageSource) -> tuple[int, int]:
 def check_images(examples: Iterable[Example]) -> None:
     """Decodes every image once, JPEG at an eighth of its size. Raises UserError naming the row of the first bad one."""
     seen: set[ImageSource] = set()
-    for example in examples:
+    for example in tqdm(examples, desc="check images", unit="row", delay=5):
         for number, source in enumerate(example.images, start=1):
             if source not in seen:
                 _check_image(f"{example.place}, image {number}", source)
