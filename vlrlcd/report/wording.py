@@ -9,6 +9,7 @@ METRICS = {
     "direct_answer": "Direct answer",
     "truthful_rationales": "Truthful rationales",
     "claims_per_rationale": "Claims per rationale",
+    "truncated": "Cut off",
 }
 COUNTED = {"claims_per_rationale"}
 SUBJECT = {
