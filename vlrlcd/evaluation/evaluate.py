@@ -58,7 +58,7 @@ def evaluate(engine: Engine, config: Config, job: Job, stage: str, folder: Path)
         scores["accuracy"] = metrics.multiple_choice(examples, explained.texts)
         scores["majority"] = metrics.majority(examples, seen)
         choices = metrics.chosen(examples, explained.texts)
-        if wanted.blind and stage == "stage2":
+        if wanted.blind and engine.adapter.sees_images and stage == "stage2":
             unseen = answer(engine, templates, blanked(examples), "student", config, f"{stage}, blind")
             scores["accuracy_blind"] = metrics.multiple_choice(examples, unseen.texts)
     direct = None
