@@ -169,6 +169,13 @@ class LessonBook:
         return prompt, self.adapter.encode_answer(learned.answer)
 
 
+def rise_and_fall(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """The rate rises over WARMUP steps and falls over the last DECAY of all."""
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min(1.0, (step + 1) / WARMUP, (steps - step) / (DECAY * steps))
+    )
+
+
 def teach_tower(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float) -> None:
     """Teaches the image tower what stands in each cell, as the towers of real students come pretrained, too."""
     tower = adapter.model.get_submodule(adapter.vision_modules[0])
@@ -176,8 +183,9 @@ def teach_tower(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size:
     cells_MCA = torch.tensor([cell_contents(scene) for scene, _ in book.posed])
     heads = torch.nn.ModuleList(torch.nn.Linear(TOWER, len(words) + 1) for words in ATTRIBUTES.values())
     optimiser = torch.optim.AdamW([*tower.parameters(), *heads.parameters()], lr=rate)
+    schedule = rise_and_fall(optimiser, steps)
     bar = tqdm(range(steps), desc="teaching the tower", mininterval=5)
-    for step in bar:
+    for _ in bar:
         chosen = torch.from_numpy(book.rng.integers(len(book.posed), size=batch_size))
         features_BCH = tower(**{key: values[chosen] for key, values in pixels.items()}).last_hidden_state[:, 1:]
         losses = [
@@ -185,10 +193,9 @@ def teach_tower(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size:
             for i, head in enumerate(heads)
         ]
         sum(losses).backward()
-        for group in optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / WARMUP, (steps - step) / (DECAY * steps))
         optimiser.step()
         optimiser.zero_grad()
+        schedule.step()
         bar.set_postfix({name: f"{loss.item():.3f}" for name, loss in zip(ATTRIBUTES, losses)})
 
 
@@ -202,14 +209,12 @@ def cell_contents(scene: Scene) -> list[list[int]]:
 
 
 def pretrain(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float) -> None:
-    """Cross-entropy on the answers, AdamW; the rate rises over WARMUP steps and falls over the last DECAY of all."""
+    """Cross-entropy on the answers of the lessons, captions first."""
     # left to train at this rate, the tower loses the shapes again before the decoder has words for them
     adapter.model.get_submodule(adapter.vision_modules[0]).requires_grad_(False)
     trained = [parameter for parameter in adapter.model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1.0, (step + 1) / WARMUP, (steps - step) / (DECAY * steps))
-    )
+    schedule = rise_and_fall(optimiser, steps)
     bar = tqdm(range(steps), desc="pretraining", mininterval=10)
     captions, everything = (book.batches(batch_size, captions_only=only) for only in (True, False))
     for step in bar:

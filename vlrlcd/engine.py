@@ -104,10 +104,14 @@ class Engine:
         shutil.rmtree(folder / tag, ignore_errors=True)
 
     def load(self, folder: Path, tag: str) -> None:
-        """Restores weights and optimiser."""
-        path, _ = self._engine.load_checkpoint(folder, tag=tag, load_module_strict=False)
-        if path is None:
-            raise UserError(f"{folder / tag}: the checkpoint cannot be read; remove it to start the stage anew.")
+        """Restores weights and optimiser.
+
+        Raises:
+            UserError: the checkpoint is gone.
+        """
+        if not (folder / tag).is_dir():
+            raise UserError(f"{folder / tag} is missing: restore it from a copy, or start a new run.")
+        self._engine.load_checkpoint(folder, tag=tag, load_module_strict=False)
 
 
 def deepspeed_settings(config: Config) -> dict:
@@ -131,4 +135,7 @@ def deepspeed_settings(config: Config) -> dict:
         "gradient_clipping": config.engine.gradient_clipping,
         "bf16": {"enabled": config.model.dtype == "bfloat16"},
     }
-    return {key: auto[key] if value == "auto" and key in auto else value for key, value in settings.items()}
+    filled = {key: auto[key] if value == "auto" and key in auto else value for key, value in settings.items()}
+    if '"auto"' in json.dumps(filled):
+        raise UserError(f'{path}: only {", ".join(auto)} can be "auto"; give the other keys a value or leave them out.')
+    return filled

@@ -43,6 +43,12 @@ def test_a_stage_that_is_not_supported_is_refused(tmp_path):
         deepspeed_settings(Config(engine=written(tmp_path, zero_optimization={"stage": 3})))
 
 
+@pytest.mark.parametrize("settings", [{"optimizer": "auto"}, {"zero_optimization": {"reduce_bucket_size": "auto"}}])
+def test_an_auto_that_nothing_fills_is_refused(tmp_path, settings):
+    with pytest.raises(UserError, match=r'deepspeed\.json: only train_batch_size, .* can be "auto"'):
+        deepspeed_settings(Config(engine=written(tmp_path, **settings)))
+
+
 def test_a_file_that_is_no_json_is_named(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(UserError, match=r"broken\.json cannot be read as JSON"):

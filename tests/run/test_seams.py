@@ -1,12 +1,14 @@
 """A job that ends exactly where one part hands over to the next, in this process to hit the place."""
 
 import os
+import shutil
 import signal
 
 import pytest
 
 from tests.run.jobs import config_of, figures, lines, same_bits, weights
 from vlrlcd.data import images
+from vlrlcd.errors import UserError
 from vlrlcd.trainer import Stopped, Trainer, train
 
 RESUME = {"run.name": "it", "run.resume": "true"}
@@ -90,3 +92,12 @@ def test_a_stop_while_an_image_is_decoded_is_no_bad_image(here, tmp_path, handle
         train(config_of(here, {"run.name": "it"}), "it")
     train(config_of(here, RESUME), "it")
     assert same_bits(weights(tmp_path / "it"), weights(expected))
+
+
+def test_a_checkpoint_that_is_gone_is_named(here, tmp_path, handlers, distributed, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        killed_when(patch, lambda now: now.get("tag") == "stage1-000002")
+        train(config_of(here, {"run.name": "it", "run.save_every": 1}), "it")
+    shutil.rmtree(tmp_path / "it/checkpoints/stage1-000001")
+    with pytest.raises(UserError, match=r"stage1-000001 is missing: restore it from a copy, or start a new run"):
+        train(config_of(here, RESUME, {"run.save_every": 1}), "it")

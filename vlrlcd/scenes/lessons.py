@@ -18,6 +18,7 @@ from vlrlcd.scenes.world import Scene
 
 LAZY_SHARE = 0.5
 TERSE_SHARE_WITH_REFERENCE = 0.4
+TERSE_SHARE_OF_REFERENCES = 0.7
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def _question(scene: Scene, question: Question, templates: Templates, rng: np.ra
 
 def _with_reference(scene: Scene, question: Question, templates: Templates, rng: np.random.Generator) -> Lesson:
     terse = f"Answer: {question.answer}"
-    reference = terse if rng.random() < 0.7 else explained(question, rng)
+    reference = terse if rng.random() < TERSE_SHARE_OF_REFERENCES else explained(question, rng)
     answer = terse if rng.random() < TERSE_SHARE_WITH_REFERENCE else explained(question, rng)
     return Lesson(templates.render("student", as_example(question), reference=reference), answer)
 
