@@ -203,9 +203,14 @@ class ModelAdapter(ABC):
             use_cache=cache is not None,
         ).last_hidden_state
 
-    def save(self, folder: str | Path) -> None:
-        """A plain Hugging Face checkpoint with the processor; `use_cache` is on, as inference wants it."""
+    def save(self, folder: str | Path, weights: dict[str, Tensor] | None = None) -> None:
+        """A plain Hugging Face checkpoint with the processor; `use_cache` is on, as inference wants it.
+
+        Args:
+            folder: where it goes.
+            weights: state dict of the plain model, if the model's own weights are not whole or not plain.
+        """
         for config in (self.model.config, self.model.config.get_text_config()):
             config.use_cache = True
-        self.model.save_pretrained(folder)
+        self.model.save_pretrained(folder, state_dict=weights)
         self.processor.save_pretrained(folder)

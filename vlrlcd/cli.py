@@ -3,6 +3,7 @@
 import difflib
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from model_adapters import AdapterError
 from vlrlcd.config import Config, check
 from vlrlcd.errors import UserError
+from vlrlcd.processes.leaving import leave
 
 
 def parse_config(description: str, default_config: str | None = None, argv: list[str] | None = None) -> Config:
@@ -51,14 +53,18 @@ def to_dict(config: Any) -> dict:
 
 
 def run(main: Callable[[], Any]) -> None:
-    """Runs a script's main; a user's mistake ends in its sentence on stderr and exit code 2, without a stack trace."""
+    """Runs a script's main; a user's mistake ends in its sentence on stderr and exit code 2, without a stack trace.
+
+    Of several processes that stumble over the same, the first one speaks.
+    """
     try:
         main()
     except (UserError, AdapterError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        leave(2, f"error: {error}", own_fault=True)
     except KeyboardInterrupt:
         raise SystemExit("stopped before anything was begun") from None
+    except Exception:
+        leave(1, traceback.format_exc(), own_fault=False)
 
 
 def known_keys() -> list[str]:

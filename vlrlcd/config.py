@@ -17,7 +17,8 @@ class ModelConfig:
         tuning: full trains everything but the image tower; lora trains low-rank additions to the language model.
         lora_rank: rank of the additions.
         lora_alpha: their scale is lora_alpha / lora_rank.
-        dtype: float32 or bfloat16; log-softmax, D and KL are float32 or better in either case.
+        dtype: float32, bfloat16, or float16 with loss scaling (GPU only); log-softmax, D and KL are float32 or better
+            in any case.
         activation_checkpointing: recompute the decoder's layers in the backward pass, to save memory.
     """
 
@@ -25,7 +26,7 @@ class ModelConfig:
     tuning: Literal["full", "lora"] = "full"
     lora_rank: int = 16
     lora_alpha: float = 32.0
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     activation_checkpointing: bool = False
 
 
@@ -147,7 +148,9 @@ class EngineConfig:
 
     Attributes:
         deepspeed: a DeepSpeed JSON; its "auto" values are filled from here.
-        prompts_per_pass: prompts that go through the model at once; more are accumulated.
+        prompts_per_pass: prompts that go through the model at once in each process; more are accumulated.
+        gather: ZeRO stage 3 only: whether sampling gathers the whole student once per rollout (always), runs on the
+            sharded one (never), or gathers if an estimate says that it fits (auto).
         gradient_clipping: largest norm of a gradient.
         warmup: share of the steps over which the learning rate rises.
         weight_decay: of AdamW.
@@ -155,6 +158,7 @@ class EngineConfig:
 
     deepspeed: str = "configs/deepspeed/zero0.json"
     prompts_per_pass: int = 16
+    gather: Literal["auto", "always", "never"] = "auto"
     gradient_clipping: float = 1.0
     warmup: float = 0.1
     weight_decay: float = 0.0
@@ -169,7 +173,7 @@ class EvaluationConfig:
         limit: use the first so many prompts; 0 is all.
         direct: also ask without choices and score the direct answer.
         blind: also answer with every image blanked, after stage II.
-        prompts_per_pass: prompts decoded at once.
+        prompts_per_pass: prompts decoded at once in each process.
         resamples: bootstrap resamples of each 95 % interval.
     """
 

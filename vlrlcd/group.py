@@ -36,6 +36,7 @@ class Group:
         anchor_tokens: the anchor as the student would have written it, end-of-answer token included.
         checkable: the task's answers name a choice, so right and wrong can be told apart.
         candidates: the K sampled answers, equal ones folded into one.
+        weight: 1, or 0 for a group that only fills up a process's share of a step.
     """
 
     example: Example
@@ -44,6 +45,7 @@ class Group:
     anchor_tokens: Tokens
     checkable: bool
     candidates: list[Candidate] = field(default_factory=list)
+    weight: float = 1.0
 
     def judge(self, text: str) -> bool | None:
         """Whether an answer names the right choice; None where nobody can tell."""
@@ -80,3 +82,8 @@ def copies(groups: list[Group], device: torch.device) -> Tensor:
     """How often each candidate was drawn, `[B, K]`, 0 where there is none."""
     flat = torch.tensor([float(c.copies) for group in groups for c in group.candidates], device=device)
     return padded(flat, groups, 0.0)
+
+
+def weights(groups: list[Group]) -> Tensor:
+    """The weight of each group, `[B]` on the CPU."""
+    return torch.tensor([group.weight for group in groups])

@@ -3,6 +3,7 @@
 Placeholder ids are masked alike in sampling, student and reference. Everything is float32 at temperature 1.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from model_adapters import ModelAdapter
+from vlrlcd.processes import ranks
 
 Head = Callable[[Tensor], Tensor]
 CHUNK_LOGITS = 2**24
@@ -54,8 +56,10 @@ def token_kl(adapter: ModelAdapter, hidden_NH: Tensor, reference: ModelAdapter, 
 def _chunked(adapter: ModelAdapter, head: Callable, *inputs_N: Tensor) -> Tensor:
     vocabulary = adapter.config.get_text_config().vocab_size
     size = max(1, CHUNK_LOGITS // vocabulary)
-    chunks = list(zip(*(tensor.split(size) for tensor in inputs_N), strict=True))
-    if len(chunks) == 1:
-        return head(*chunks[0])
+    # a sharded head is gathered for every chunk, so all processes run the same number of them, some perhaps empty
+    count = int(ranks.largest(math.ceil(len(inputs_N[0]) / size)))
+    if count == 1:
+        return head(*inputs_N)
+    chunks = list(zip(*(tensor.tensor_split(count) for tensor in inputs_N), strict=True))
     # recomputed in the backward pass: one chunk of logits is alive at a time
     return torch.cat([checkpoint(head, *chunk, use_reentrant=False) for chunk in chunks])

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from model_adapters import ModelAdapter, PromptRow, adapter_for
 from vlrlcd.anchors.collect import Ledger, collect, load_anchors
 from vlrlcd.anchors.store import AnchorStore
@@ -18,6 +20,7 @@ from vlrlcd.engine import deepspeed_settings
 from vlrlcd.errors import UserError
 from vlrlcd.group import Group
 from vlrlcd.methods import METHODS
+from vlrlcd.processes import ranks
 from vlrlcd.ranking.scorers import SCORERS
 
 
@@ -40,25 +43,37 @@ class Job:
     ledger: Ledger
 
 
-def prepare(config: Config) -> Job:
+def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     """Reads and checks configuration, checkpoint family, data, images, lengths and anchors, in this order.
+
+    The first process alone decodes images, counts tokens and opens the anchor store; the others are told the anchors.
+
+    Args:
+        config: everything that the run depends on.
+        source: the name of the YAML, for errors.
 
     Raises:
         UserError, AdapterError: one sentence that names the place and the cure.
     """
-    deepspeed_settings(config)
+    deepspeed_settings(config, ranks.count(), str(source))
+    _check_precision(config)
     adapter = adapter_for(config.model.checkpoint)
     _check_scorer(config, adapter)
     card = load_card(config.data.dataset)
     templates = Templates(card)
     train = training_examples(config, card)
     held_out = held_out_examples(config, card)
-    check_images([*train, *held_out])
-    check_lengths(adapter, templates, [*train, *held_out], config.sampling.max_new_tokens)
-    _check_oracle(config, card, train)
-    anchors, ledger = _anchors(config, card, templates, train)
-    _check_judge_lengths(config, adapter, templates, train, anchors)
-    return Job(adapter, card, templates, train, held_out, anchors, ledger)
+    _check_processes(config, train)
+
+    def checked_anchors() -> tuple[dict[str, str], Ledger]:
+        check_images([*train, *held_out])
+        check_lengths(adapter, templates, [*train, *held_out], config.sampling.max_new_tokens)
+        _check_oracle(config, card, train)
+        anchors, ledger = _anchors(config, card, templates, train)
+        _check_judge_lengths(config, adapter, templates, train, anchors)
+        return anchors, ledger
+
+    return Job(adapter, card, templates, train, held_out, *ranks.once(checked_anchors))
 
 
 def training_examples(config: Config, card: Card) -> list[Example]:
@@ -135,4 +150,27 @@ def _check_oracle(config: Config, card: Card, train: list[Example]) -> None:
             raise UserError(
                 f"{example.place}: ranking.control=oracle needs an answer that can be checked, and this row has none; "
                 "choose another control or a data set with choices and answers."
+            )
+
+
+def _check_precision(config: Config) -> None:
+    if config.model.dtype == "float16" and not torch.cuda.is_available():
+        raise UserError(
+            "model.dtype=float16 needs a GPU, for its arithmetic and its loss scaling, and this machine has none; use "
+            "--model.dtype=bfloat16 or --model.dtype=float32."
+        )
+
+
+def _check_processes(config: Config, train: list[Example]) -> None:
+    processes = ranks.count()
+    sizes = {
+        "training prompts": len(train),
+        "stage1.prompts_per_step": config.stage1.prompts_per_step,
+        "stage2.prompts_per_step": config.stage2.prompts_per_step,
+    }
+    for name, size in sizes.items():
+        if size < processes:
+            raise UserError(
+                f"{size} {name} for {processes} processes: some would never have work; start fewer processes "
+                "(deepspeed --num_gpus N) or give them more."
             )

@@ -8,6 +8,7 @@ from vlrlcd.data.example import Example
 from vlrlcd.data.prompts import Templates
 from vlrlcd.draws import generator
 from vlrlcd.group import Group
+from vlrlcd.processes.ranks import own_share
 
 
 class GroupLoader:
@@ -33,16 +34,20 @@ class GroupLoader:
         return math.ceil(epochs * self.steps_per_epoch)
 
     def groups(self, step: int) -> list[Group]:
-        """The groups of one step; the last step of an epoch may have fewer."""
+        """This process's groups of one step; the last step of an epoch may have fewer.
+
+        Every process gets the same number: what fills up a share has weight 0.
+        """
         epoch, within = divmod(step, self.steps_per_epoch)
         order = generator(self.seed, "order", epoch).permutation(len(self.examples))
         chosen = order[within * self.prompts_per_step : (within + 1) * self.prompts_per_step]
-        return [self._group(self.examples[i]) for i in chosen]
+        own, real = own_share(chosen.tolist())
+        return [self._group(self.examples[i], weight=float(place < real)) for place, i in enumerate(own)]
 
-    def _group(self, example: Example) -> Group:
+    def _group(self, example: Example, weight: float) -> Group:
         anchor = self.anchors[example.id]
         row = encode(self.adapter, self.templates.render("student", example))
-        return Group(example, row, anchor, self.adapter.encode_answer(anchor), self.checkable)
+        return Group(example, row, anchor, self.adapter.encode_answer(anchor), self.checkable, weight=weight)
 
 
 def shuffled_anchors(anchors: dict[str, str], seed: int) -> dict[str, str]:

@@ -10,11 +10,11 @@ from vlrlcd import losses
 from vlrlcd.clock import Clock
 from vlrlcd.config import Config
 from vlrlcd.engine import Engine
-from vlrlcd.group import Group, fold, padded
+from vlrlcd.group import Group, fold, padded, weights
 from vlrlcd.prefix_branches import Branches, pack
-from vlrlcd.ranking.distribution import effective_size
+from vlrlcd.processes import ranks
 from vlrlcd.ranking.rank import Ranker, Ranking, rank
-from vlrlcd.ranking.signal import signal_strength
+from vlrlcd.records import Outcome, group_record, preference_figures
 from vlrlcd.sampling import SamplingSettings, uniforms
 
 
@@ -28,7 +28,7 @@ class Scale:
 
 @dataclass
 class Step:
-    """What a step tells: figures for metrics.jsonl, lines for samples.jsonl, answer tokens learned from."""
+    """What a step of all processes tells: figures for metrics.jsonl, lines for samples.jsonl, answer tokens learned."""
 
     figures: dict
     samples: list[dict]
@@ -42,27 +42,29 @@ def passes(items: list, size: int) -> list[list]:
 
 def sft_step(engine: Engine, config: Config, groups: list[Group], clock: Clock) -> Step:
     """Gradient of the cross-entropy on the anchors [paper, stage I]."""
-    tokens, total = sum(len(group.anchor_tokens) for group in groups), 0.0
-    parts = passes(groups, config.engine.prompts_per_pass)
     with clock("train"):
-        for i, part in enumerate(parts):
+        tokens = ranks.summed(sum(len(group.anchor_tokens) * group.weight for group in groups))
+        parts, total = passes(groups, config.engine.prompts_per_pass), 0.0
+        for part in parts:
             branches = pack([[group.anchor_tokens] for group in part])
             logps_N = engine.run("logps", engine.adapter.collate([group.row for group in part]), branches)
-            loss = losses.cross_entropy(logps_N, tokens)
-            engine.backward(loss, last=i == len(parts) - 1)
+            weight_N = weights(part)[branches.row_N].to(logps_N.device)
+            loss = losses.cross_entropy(logps_N * weight_N, tokens)
+            engine.backward(loss, last=part is parts[-1])
             total += loss.item()
-    return Step({"loss": total}, [], tokens)
+        return Step({"loss": ranks.summed(total)}, [], int(tokens))
 
 
 def sample_candidates(engine: Engine, config: Config, groups: list[Group], step: int | str) -> None:
     """Fills `group.candidates` with the student's own answers."""
     wanted = config.sampling
     settings = SamplingSettings(wanted.candidates, wanted.max_new_tokens, wanted.temperature, wanted.top_p)
-    for part in passes(groups, config.engine.prompts_per_pass):
-        drawn = uniforms(config.run.seed, step, [group.example.id for group in part], settings)
-        draws = engine.run("sample", engine.adapter.collate([group.row for group in part]), settings, drawn)
-        for group, own in zip(part, draws, strict=True):
-            group.candidates = fold(own, engine.adapter.chat.decode, group.judge)
+    with engine.rollout():
+        for part in passes(groups, config.engine.prompts_per_pass):
+            drawn = uniforms(config.run.seed, step, [group.example.id for group in part], settings)
+            draws = engine.sample(engine.adapter.collate([group.row for group in part]), settings, drawn)
+            for group, own in zip(part, draws, strict=True):
+                group.candidates = fold(own, engine.adapter.chat.decode, group.judge)
 
 
 def ldl_loss(config: Config, logps_BK: Tensor, reference_BK: Tensor, lengths_BK: Tensor, ranking: Ranking):
@@ -91,29 +93,31 @@ def preference_step(
     engine: Engine, config: Config, ranker: Ranker, scale: Scale, groups: list[Group], step: int, clock: Clock
 ) -> Step:
     """Sample, rank, and the gradient of: mean loss over rankable groups + beta * mean KL over all groups."""
-    method = METHODS[config.stage2.method]
     with clock("sample"):
         sample_candidates(engine, config, groups, step)
+    return learn_from_candidates(engine, config, ranker, scale, groups, step, clock)
+
+
+def learn_from_candidates(
+    engine: Engine, config: Config, ranker: Ranker, scale: Scale, groups: list[Group], step: int, clock: Clock
+) -> Step:
+    """What `preference_step` does once the candidates are there."""
+    method = METHODS[config.stage2.method]
     with clock("rank"):
         ranking = method.supervise(engine, ranker, groups, scale.tau, scale.gamma, step)
     with clock("train"):
-        terms, log_q_BK = _learn(engine, config, method, groups, ranking)
-    figures = {
-        "loss": terms["ldl"] + config.stage2.beta * terms["kl"],
-        **terms,
-        "effective_k_d": effective_size(ranking.log_d_BK).mean().item(),
-        "effective_k_q": effective_size(log_q_BK).mean().item(),
-        "tied_share": 1 - ranking.rankable_B.float().mean().item(),
-        **_answer_figures(config, groups),
-        **signal_strength(groups, ranking.r_BK),
-    }
-    tokens = sum(len(c.tokens) for group in groups for c in group.candidates)
-    return Step(figures, _sample_lines(groups, ranking, log_q_BK, step), tokens)
+        outcomes = _learn(engine, config, method, groups, ranking)
+        rows = zip(groups, outcomes, strict=True)
+        own = [group_record(group, ranking, b, done, step) for b, (group, done) in enumerate(rows) if group.weight]
+        records = ranks.collected(own)
+    tokens = sum(candidate["tokens"] for record in records for candidate in record["candidates"])
+    return Step(preference_figures(records, config.stage2.beta), records, tokens)
 
 
-def _learn(engine: Engine, config: Config, method: Method, groups: list[Group], ranking: Ranking):
-    rankable = max(1, int(ranking.rankable_B.sum()))
-    sums, log_qs = {"ldl": 0.0, "kl": 0.0, "logp_gap": 0.0}, []
+def _learn(engine: Engine, config: Config, method: Method, groups: list[Group], ranking: Ranking) -> list[Outcome]:
+    weight_B = weights(groups)
+    rankable = max(1, ranks.summed((weight_B * ranking.rankable_B).sum().item()))
+    total, outcomes = ranks.summed(weight_B.sum().item()), []
     parts = passes(list(range(len(groups))), config.engine.prompts_per_pass)
     for index in parts:
         part = [groups[i] for i in index]
@@ -125,16 +129,15 @@ def _learn(engine: Engine, config: Config, method: Method, groups: list[Group], 
         branches = branches.to(engine.device)
         logps_BK, reference_BK, kl_BK, lengths_BK = _per_candidate(branches, part, logps_N, reference_N, kl_N)
         loss_B, log_q_BK = method.loss(config, logps_BK, reference_BK, lengths_BK, own)
-        ldl = (loss_B * own.rankable_B.to(loss_B.device)).sum() / rankable
-        kl = losses.group_kl(kl_BK / lengths_BK.clamp(min=1), own.copies_BK.to(kl_BK.device)).sum() / len(groups)
+        kl_B = losses.group_kl(kl_BK / lengths_BK.clamp(min=1), own.copies_BK.to(kl_BK.device))
+        counts_B = weight_B[index].to(loss_B.device)
+        ldl = (loss_B * own.rankable_B.to(loss_B.device) * counts_B).sum() / rankable
+        kl = (kl_B * counts_B).sum() / total
         engine.backward(ldl + config.stage2.beta * kl, last=index is parts[-1])
-        sums["ldl"] += ldl.item()
-        sums["kl"] += kl.item()
-        sums["logp_gap"] = max(sums["logp_gap"], _logp_gap(part, branches, logps_N))
-        log_qs.append(log_q_BK.detach().cpu())
-    widest = ranking.copies_BK.shape[1]
-    filled = [torch.nn.functional.pad(q, (0, widest - q.shape[1]), value=-torch.inf) for q in log_qs]
-    return sums, torch.cat(filled)
+        gap_B = _logp_gap(part, branches, logps_N)
+        per_group = zip(loss_B.tolist(), kl_B.tolist(), gap_B.tolist(), log_q_BK.detach().cpu(), strict=True)
+        outcomes += [Outcome(*values) for values in per_group]
+    return outcomes
 
 
 def _rows(ranking: Ranking, index: list[int]) -> Ranking:
@@ -150,50 +153,8 @@ def _per_candidate(branches: Branches, groups: list[Group], *values_N: Tensor) -
     return [*sums, padded(branches.lengths_G.float(), groups, 0.0)]
 
 
-def _logp_gap(groups: list[Group], branches: Branches, logps_N: Tensor) -> float:
-    """Largest difference per token between log-probs at sampling time and in the training pass."""
+def _logp_gap(groups: list[Group], branches: Branches, logps_N: Tensor) -> Tensor:
+    """Largest difference per token between log-probs at sampling time and in the training pass, `[B]`."""
     sampled_G = torch.tensor([c.sampled_logp for group in groups for c in group.candidates], device=logps_N.device)
     gap_G = (branches.sum_per_branch(logps_N.detach()) - sampled_G).abs() / branches.lengths_G
-    return gap_G.max().item()
-
-
-def _answer_figures(config: Config, groups: list[Group]) -> dict:
-    candidates = [c for group in groups for c in group.candidates]
-    drawn = sum(c.copies for c in candidates)
-    return {
-        "truncated_share": sum(c.copies * c.truncated for c in candidates) / drawn,
-        "mean_length": sum(c.copies * len(c.tokens) for c in candidates) / drawn,
-        "distinct_share": len(candidates) / drawn,
-    }
-
-
-def _sample_lines(groups: list[Group], ranking: Ranking, log_q_BK: Tensor, step: int) -> list[dict]:
-    g, r, anchors = ranking.g_BK.tolist(), ranking.r_BK.tolist(), ranking.anchor_B.tolist()
-    d, q = ranking.log_d_BK.exp().tolist(), log_q_BK.exp().tolist()
-    return [
-        {
-            "stage": "stage2",
-            "step": step,
-            "id": group.example.id,
-            "images": [None if isinstance(image, bytes) else str(image) for image in group.example.images],
-            "question": group.example.question,
-            "choices": list(group.example.choices),
-            "answer": group.example.answer,
-            "anchor": group.anchor,
-            "anchor_score": anchors[b],
-            "candidates": [
-                {
-                    "text": c.text,
-                    "score": g[b][k],
-                    "r": r[b][k],
-                    "D": d[b][k],
-                    "q": q[b][k],
-                    "correct": c.correct,
-                    "truncated": c.truncated,
-                    "copies": c.copies,
-                }
-                for k, c in enumerate(group.candidates)
-            ],
-        }
-        for b, group in enumerate(groups)
-    ]
+    return padded(gap_G, groups, 0.0).amax(-1)

@@ -17,6 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from vlrlcd.cli import to_dict
 from vlrlcd.config import Config
 from vlrlcd.errors import UserError
+from vlrlcd.processes import ranks
 
 STREAMS = ("metrics.jsonl", "samples.jsonl")
 MAY_CHANGE = {
@@ -35,23 +36,39 @@ class RunFolder:
     """
 
     def __init__(self, config: Config, default_name: str):
-        """Makes a new folder, or opens the named one with `run.resume`.
+        """Makes a new folder, or opens the named one with `run.resume`. Collective: only the first process writes.
 
         Raises:
-            UserError: a named run that exists, or one to resume that does not or that began with another configuration.
+            UserError: a named run that exists, or one to resume that does not, that began with another configuration,
+                or that another number of processes has left a checkpoint of.
         """
-        self.path = folder_for(config, default_name)
+        self._with_boards = config.run.tensorboard
+        self._boards: dict[str, SummaryWriter] = {}
+        self.path: Path = ranks.once(lambda: self._open(config, default_name))
         self.checkpoints = self.path / "checkpoints"
+        self.place: dict[str, Any] = ranks.once(self._found_place)
+
+    def _open(self, config: Config, default_name: str) -> Path:
+        self.path = folder_for(config, default_name)
         self.path.mkdir(parents=True, exist_ok=True)
-        self.place: dict[str, Any] = self._read("place.json") or {"stage": "stage1", "step": 0, "tag": None}
         if (self.path / "config.yaml").exists():
             _refuse_changes(self.path / "config.yaml", to_dict(config))
-            self._rewind()
         else:
             record = {**to_dict(config), "provenance": provenance()}
             (self.path / "config.yaml").write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
-        self._with_boards = config.run.tensorboard
-        self._boards: dict[str, SummaryWriter] = {}
+        return self.path
+
+    def _found_place(self) -> dict[str, Any]:
+        place = self._read("place.json") or {"stage": "stage1", "step": 0, "tag": None}
+        if place["tag"] and place.get("processes", 1) != ranks.count():
+            raise UserError(
+                f"{self.checkpoints / place['tag']} was written by {place.get('processes', 1)} processes, and this is "
+                f"{ranks.count()}: resume with as many."
+            )
+        for name in STREAMS:
+            if self._length(name) > (keep := place.get("lengths", {}).get(name, 0)):
+                os.truncate(self.path / name, keep)
+        return place
 
     @property
     def name(self) -> str:
@@ -60,7 +77,7 @@ class RunFolder:
     def log(self, figures: dict) -> None:
         """One step's line of metrics.jsonl, and the same figures for TensorBoard."""
         self._append("metrics.jsonl", [figures])
-        if self._with_boards:
+        if self._with_boards and ranks.first():
             seconds = {f"seconds/{phase}": spent for phase, spent in figures["seconds"].items()}
             board = self._board(figures["stage"], figures["step"])
             for key, value in {**figures, **seconds}.items():
@@ -79,7 +96,8 @@ class RunFolder:
 
     def save_place(self, **place: Any) -> None:
         """Records where to go on, in one step."""
-        self.place = {**place, "lengths": {name: self._length(name) for name in STREAMS}}
+        lengths = {name: self._length(name) for name in STREAMS}
+        self.place = {**place, "processes": ranks.count(), "lengths": lengths}
         self._write("place.json", self.place)
 
     def record(self, **facts: Any) -> None:
@@ -110,12 +128,9 @@ class RunFolder:
         path = self.path / name
         return path.stat().st_size if path.exists() else 0
 
-    def _rewind(self) -> None:
-        for name in STREAMS:
-            if self._length(name) > (keep := self.place.get("lengths", {}).get(name, 0)):
-                os.truncate(self.path / name, keep)
-
     def _append(self, name: str, lines: list[dict]) -> None:
+        if not ranks.first():
+            return
         with (self.path / name).open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
@@ -124,6 +139,8 @@ class RunFolder:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
     def _write(self, name: str, content: Any) -> None:
+        if not ranks.first():
+            return
         partial = self.path / f".{name}.partial"
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(partial, self.path / name)
@@ -137,7 +154,7 @@ def provenance() -> dict[str, Any]:
         "commit": _commit(),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
-        "machine": f"{platform.machine()}, {device}, {torch.get_num_threads()} threads a process",
+        "machine": f"{platform.machine()}, {device}, {ranks.count()} process(es) of {torch.get_num_threads()} threads",
     }
 
 

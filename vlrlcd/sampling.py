@@ -1,6 +1,6 @@
 """Sampling K answers per prompt over one shared prefix: each decoding step appends one token per unfinished branch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,12 +47,24 @@ def uniforms(seed: int, step: int, prompt_ids: Sequence[str], settings: Sampling
 
 @torch.no_grad()
 def sample(
-    adapter: ModelAdapter, batch: PromptBatch, settings: SamplingSettings, uniforms_BKT: np.ndarray
+    adapter: ModelAdapter,
+    batch: PromptBatch,
+    settings: SamplingSettings,
+    uniforms_BKT: np.ndarray,
+    goes_on: Callable[[bool], bool] = bool,
 ) -> list[list[Draw]]:
     """Draws `settings.branches` answers for every row of the batch.
 
     The prefix enters the cache once. A finished branch is no longer computed; a row whose branches all ended leaves
     the batch.
+
+    Args:
+        adapter: the model.
+        batch: B prompts.
+        settings: K branches and how they are drawn.
+        uniforms_BKT: a number in [0, 1) for every token that may be drawn.
+        goes_on: whether there is another step, given whether a branch of this process is unfinished; collective
+            where a step is.
     """
     prefix = adapter.embed(batch)
     cache = DynamicCache(config=adapter.config.get_text_config())
@@ -65,16 +77,12 @@ def sample(
     slots_BS = torch.where(prefix.mask_BP, _PREFIX, _PAD)
 
     for step in range(settings.max_new_tokens):
-        uniform_N = torch.from_numpy(uniforms_BKT[tuple(zip(*alive, strict=True))][:, step])
-        token_N = pick(logprobs_NV, uniform_N, settings.temperature, settings.top_p)
-        logp_N = logprobs_NV.gather(-1, token_N[:, None])[:, 0]
-        for (b, k), token, logp in zip(alive, token_N.tolist(), logp_N.tolist(), strict=True):
-            draws[b][k].ids.append(token)
-            draws[b][k].logps.append(logp)
-            draws[b][k].truncated = token not in adapter.stop_ids
-        alive = [(b, k) for b, k in alive if draws[b][k].truncated]
-        if not alive or step + 1 == settings.max_new_tokens:
+        alive = _draw(draws, alive, logprobs_NV, uniforms_BKT[:, :, step], settings, adapter.stop_ids)
+        if step + 1 == settings.max_new_tokens or not goes_on(bool(alive)):
             return draws
+        if not alive:
+            _idle_step(adapter, slots_BS.device)
+            continue
 
         keep = sorted({b for b, _ in alive})
         if keep != rows:
@@ -85,6 +93,20 @@ def sample(
         hidden_BAH, slots_BS = _decode_step(adapter, prefix, ids_BA, branch_BA, slots_BS, step, cache)
         logprobs_NV = allowed_logprobs(adapter, hidden_BAH[branch_BA >= 0])
     return draws
+
+
+def _draw(draws, alive, logprobs_NV, uniforms_BK, settings, stop_ids) -> list[tuple[int, int]]:
+    """Draws a token for every unfinished branch; returns those that it does not end."""
+    if not alive:
+        return alive
+    uniform_N = torch.from_numpy(uniforms_BK[tuple(zip(*alive, strict=True))])
+    token_N = pick(logprobs_NV, uniform_N, settings.temperature, settings.top_p)
+    logp_N = logprobs_NV.gather(-1, token_N[:, None])[:, 0]
+    for (b, k), token, logp in zip(alive, token_N.tolist(), logp_N.tolist(), strict=True):
+        draws[b][k].ids.append(token)
+        draws[b][k].logps.append(logp)
+        draws[b][k].truncated = token not in stop_ids
+    return [(b, k) for b, k in alive if draws[b][k].truncated]
 
 
 def _next_inputs(draws, alive, rows, device) -> tuple[Tensor, Tensor]:
@@ -103,3 +125,11 @@ def _decode_step(adapter, prefix, ids_BA, branch_BA, slots_BS, depth, cache) -> 
     positions = adapter.branch_positions(prefix, depth_BA)
     hidden_BAH = adapter.decode_states(adapter.embed_tokens(ids_BA), positions, sees_BAS[:, None], cache)
     return hidden_BAH, slots_BS
+
+
+def _idle_step(adapter: ModelAdapter, device: torch.device) -> None:
+    """The modules of a decoding step in their order, for a process that has finished while others have not."""
+    zero_11 = torch.zeros(1, 1, dtype=torch.long, device=device)
+    embeds_11H = adapter.embed_tokens(zero_11)
+    hidden_11H = adapter.decode_states(embeds_11H, zero_11, torch.ones_like(zero_11, dtype=torch.bool)[None, None])
+    allowed_logprobs(adapter, hidden_11H[:, -1])

@@ -1,11 +1,12 @@
 """The one module that DeepSpeed wraps: the student, and p_sft beside it."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
 from peft import LoraConfig, get_peft_model
+from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from model_adapters import ModelAdapter, PromptBatch
@@ -14,7 +15,7 @@ from vlrlcd.config import ModelConfig
 from vlrlcd.head import allowed_logprobs, token_kl, token_logps
 from vlrlcd.prefix_branches import Branches, predicting_states
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Student(nn.Module):
@@ -67,9 +68,9 @@ class Student(nn.Module):
                 yield self.adapter
 
     @torch.no_grad()
-    def sample(self, batch: PromptBatch, settings: sampling.SamplingSettings, uniforms) -> list[list[sampling.Draw]]:
+    def sample(self, batch: PromptBatch, *how) -> list[list[sampling.Draw]]:
         """K draws per row, see `sampling.sample`."""
-        return sampling.sample(self.adapter, batch, settings, uniforms)
+        return sampling.sample(self.adapter, batch, *how)
 
     def logps(self, batch: PromptBatch, branches: Branches) -> Tensor:
         """Log-prob of every branch token under the student, `[N]`, with gradient."""
@@ -127,8 +128,36 @@ class Student(nn.Module):
             counts[1] += parameter.numel()
         return [{"part": part, "trainable": t, "total": n} for part, (t, n) in table.items()]
 
-    def merged(self) -> ModelAdapter:
-        """The adapter over plain weights, LoRA merged in; the student itself is spent afterwards."""
-        if self.lora:
-            self.adapter.model = self.model.merge_and_unload()
-        return self.adapter
+    def trained_model_parameters(self) -> list[nn.Parameter]:
+        """Every parameter of the student, frozen ones too, without those of a frozen copy beside it."""
+        return list(self.adapter.model.parameters())
+
+    @torch.no_grad()
+    def plain_weights(self, whole: Callable) -> dict[str, Tensor]:
+        """The state dict of the plain model on the CPU, LoRA merged in.
+
+        Args:
+            whole: context manager that makes the given parameters whole, and costs nothing where they are.
+        """
+        weights: dict[str, Tensor] = {}
+        merged: set[str] = set()
+        for name, module in self.adapter.model.named_modules():
+            if isinstance(module, LoraLayer):
+                merged |= {f"{name}.{inner}" for inner, _ in module.named_modules() if inner}
+                with whole(list(module.parameters())):
+                    weights |= _cpu_copies(name, _merged(module))
+            elif name not in merged:
+                own = dict(module.named_parameters(recurse=False))
+                with whole(list(own.values())):
+                    weights |= _cpu_copies(name, own)
+        return weights
+
+
+def _merged(layer: LoraLayer) -> dict[str, Tensor]:
+    base = layer.get_base_layer()
+    delta = sum(layer.get_delta_weight(name) for name in layer.active_adapters)
+    return {**dict(base.named_parameters()), "weight": base.weight + delta.to(base.weight.dtype)}
+
+
+def _cpu_copies(module_name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{module_name}.{key}": tensor.detach().to("cpu", copy=True) for key, tensor in tensors.items()}

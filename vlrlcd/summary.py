@@ -5,6 +5,7 @@ from statistics import fmean
 
 from vlrlcd.config import Config, learning_rate
 from vlrlcd.job import Job
+from vlrlcd.processes import ranks
 from vlrlcd.run_folder import RunFolder
 
 COLUMNS = {
@@ -21,16 +22,20 @@ def print_start(config: Config, job: Job, run: RunFolder) -> None:
     calls, judged = len(job.anchors), len(job.anchors) * config.sampling.candidates
     print(f"run          {run.path}")
     print(f"student      {config.model.checkpoint} ({job.adapter.config.model_type}, {config.model.tuning})")
+    if ranks.count() > 1:
+        print(f"processes    {ranks.count()}, {config.engine.deepspeed}")
     print(f"data         {job.card.name}: {len(job.train)} training prompts, {len(job.held_out)} held out")
     print(f"teacher      {calls} anchors, {job.ledger.calls} asked now (judging every candidate would take {judged})")
 
 
-def print_stage(config: Config, stage: str, steps: int, trainable: list[dict]) -> None:
-    """Steps, learning rate and what trains."""
+def print_stage(config: Config, stage: str, steps: int, trainable: list[dict], sampling: str | None) -> None:
+    """Steps, learning rate, what trains, and how ZeRO-3 samples where it does."""
     size = getattr(config, stage).prompts_per_step
     print(f"{stage:<12} {steps} steps of {size} prompts, learning rate {learning_rate(config, stage):g}")
     for part in trainable:
         print(f"  {part['part']:<28} {part['trainable']:>14,} of {part['total']:>14,} parameters train")
+    if sampling:
+        print(f"  sampling {sampling}")
 
 
 def print_results(run: RunFolder, job: Job, config: Config, page: Path) -> None:

@@ -5,19 +5,21 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
 
 from model_adapters import adapter_for
 from vlrlcd.clock import Clock
 from vlrlcd.config import Config, learning_rate
-from vlrlcd.engine import Engine, start_distributed
+from vlrlcd.engine import Engine
 from vlrlcd.errors import UserError
 from vlrlcd.evaluation.evaluate import evaluate
 from vlrlcd.group import Group
 from vlrlcd.job import Job, prepare
 from vlrlcd.loader import GroupLoader, shuffled_anchors
 from vlrlcd.methods import METHODS, Scale, Step, preference_step, sample_candidates, sft_step
+from vlrlcd.processes import ranks
+from vlrlcd.processes.start import start_processes
+from vlrlcd.progress import progress
 from vlrlcd.ranking.distribution import NothingToCalibrate, calibrate_tau
 from vlrlcd.ranking.rank import Ranker, margins
 from vlrlcd.report import write_report
@@ -30,18 +32,23 @@ class Stopped(BaseException):
     """SIGTERM or Ctrl-C came; a checkpoint was saved. No Exception, or what guards against bad images catches it."""
 
 
-def train(config: Config, default_name: str) -> Path:
+def train(config: Config, source: str | Path) -> Path:
     """The whole job: check, evaluate, stage I, stage II, report. Returns the run's folder.
+
+    Args:
+        config: everything that the run depends on.
+        source: the YAML; its name without the ending is the run's if none is given.
 
     Raises:
         UserError: before any long work, for whatever the user can mend.
         Stopped: after a signal, everything saved.
     """
     transformers_logging.disable_progress_bar()
-    folder_for(config, default_name)
-    job = prepare(config)
-    start_distributed()
-    return Trainer(config, job, RunFolder(config, default_name)).run()
+    with start_processes():
+        default_name = Path(source).stem
+        folder_for(config, default_name)
+        job = prepare(config, source)
+        return Trainer(config, job, RunFolder(config, default_name)).run()
 
 
 class Trainer:
@@ -61,7 +68,8 @@ class Trainer:
         """Both stages with their evaluations, from wherever the run stands."""
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, self._ask_to_stop)
-        print_start(self.config, self.job, self.folder)
+        if ranks.first():
+            print_start(self.config, self.job, self.folder)
         self.folder.record(teacher_calls=len(self.job.anchors), steps=self.steps)
         if self.folder.place["stage"] == "stage1":
             self._imitate()
@@ -69,7 +77,7 @@ class Trainer:
             self._prefer()
         self.folder.record(phase_seconds=dict(self.clock.seconds))
         self.folder.close()
-        print_results(self.folder, self.job, self.config, write_report(self.folder.path))
+        ranks.once(lambda: print_results(self.folder, self.job, self.config, write_report(self.folder.path)))
         return self.folder.path
 
     def _imitate(self) -> None:
@@ -99,7 +107,7 @@ class Trainer:
         if place["tag"]:
             engine.load(self.folder.checkpoints, place["tag"])
         self.in_steps = True
-        bar = tqdm(desc=stage, unit="step", initial=place["step"], total=steps, mininterval=2)
+        bar = progress(desc=stage, unit="step", initial=place["step"], total=steps)
         for step in range(place["step"], steps):
             before = self.clock.seconds.copy()
             with self.clock("load"):
@@ -109,10 +117,12 @@ class Trainer:
                 rate, norm = engine.step(step)
             self._log(bar, stage, step, done, rate, norm, self.clock.seconds - before)
             due = self.config.run.save_every and (step + 1) % self.config.run.save_every == 0
+            # a signal may have reached some processes only, or one a step before the other
+            stop = ranks.any_of(self.stop_asked)
             # the last step is always kept, so that nothing after it can cost it
-            if due or self.stop_asked or step + 1 == steps:
+            if due or stop or step + 1 == steps:
                 self._save(engine, stage, step + 1)
-            if self.stop_asked:
+            if stop:
                 raise Stopped(self.folder.path)
         bar.close()
         self.in_steps = False
@@ -133,12 +143,13 @@ class Trainer:
     def _calibrated(self, engine: Engine) -> float:
         collected, ranker = [], self._ranker()
         steps = min(self.config.ranking.calibration_steps, self.steps["stage2"])
-        for step in tqdm(range(steps), desc="calibrate tau", unit="batch", mininterval=2):
+        for step in progress(range(steps), desc="calibrate tau", unit="batch"):
             with self.clock("calibrate"):
                 groups = self.loaders["stage2"].groups(step)
                 sample_candidates(engine, self.config, groups, f"calibration {step}")
                 r_BK = margins(engine, ranker, groups)[2]
-            collected += [r_K[: len(g.candidates)] for r_K, g in zip(r_BK.tolist(), groups, strict=True)]
+                found = zip(r_BK.tolist(), groups, strict=True)
+                collected += ranks.collected([r_K[: len(g.candidates)] for r_K, g in found if g.weight])
         try:
             return calibrate_tau(collected)
         except NothingToCalibrate:
@@ -166,13 +177,15 @@ class Trainer:
             adapter = adapter_for(checkpoint).load_model(DTYPES[settings.dtype])
             student = Student(adapter, settings, with_reference=stage == "stage2", seed=self.config.run.seed)
             table = student.trainable_table()
-            print_stage(self.config, stage, self.steps[stage], table)
             self.folder.record(trainable=table)
-            return Engine(student, self.config, learning_rate(self.config, stage), self.steps[stage])
+            engine = Engine(student, self.config, learning_rate(self.config, stage), self.steps[stage])
+            if ranks.first():
+                print_stage(self.config, stage, self.steps[stage], table, engine.sampling_note)
+            return engine
 
     def _evaluate(self, engine: Engine, stage: str) -> None:
         job, split = self.job, self.config.evaluation.split
-        if not job.held_out or stage in self.folder.evaluation(job.card.name, split):
+        if not job.held_out or ranks.once(lambda: stage in self.folder.evaluation(job.card.name, split)):
             return
         with self.clock("evaluate"):
             found = evaluate(engine, self.config, job, stage, self.folder.path)
@@ -181,13 +194,18 @@ class Trainer:
     def _export(self, engine: Engine, name: str, then: str) -> None:
         """Ends a stage: a plain Hugging Face checkpoint, whole or not at all, then the place of the next stage."""
         folder = self.folder.path / name
-        with self.clock("save"):
-            engine.student.merged().save(partial := folder.with_name(f".{name}.partial"))
+
+        def write() -> None:
+            engine.adapter.save(partial := folder.with_name(f".{name}.partial"), weights)
             shutil.rmtree(folder, ignore_errors=True)
             partial.replace(folder)
+
+        with self.clock("save"):
+            weights = engine.plain_weights()
+            ranks.once(write)
             engine.close()
         self._stand_at(stage=then, step=0, tag=None)
-        shutil.rmtree(self.folder.checkpoints, ignore_errors=True)
+        ranks.once(lambda: shutil.rmtree(self.folder.checkpoints, ignore_errors=True))
 
     def _save(self, engine: Engine, stage: str, step: int) -> None:
         tag, old = f"{stage}-{step:06}", self.folder.place["tag"]
@@ -195,7 +213,7 @@ class Trainer:
             engine.save(self.folder.checkpoints, tag)
             self._stand_at(**{**self.folder.place, "stage": stage, "step": step, "tag": tag})
             if old and old != tag:
-                engine.remove(self.folder.checkpoints, old)
+                ranks.once(lambda: shutil.rmtree(self.folder.checkpoints / old, ignore_errors=True))
 
     def _stand_at(self, **place) -> None:
         self.folder.save_place(**{**place, "seconds": dict(self.clock.seconds)})

@@ -78,7 +78,7 @@ def test_chunks_change_neither_value_nor_gradient(work, monkeypatch, rows_per_ch
     monkeypatch.setattr(adapter, "logits", lambda h: sizes.append(len(h)) or linear(h))
     for found, wanted in zip(results(), whole, strict=True):
         torch.testing.assert_close(found, wanted)
-    assert max(sizes) == rows_per_chunk
+    assert max(sizes) <= rows_per_chunk
 
 
 def test_placeholders_have_no_probability_and_no_gradient(work):

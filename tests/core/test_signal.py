@@ -2,12 +2,9 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlrlcd.data.example import Example
-from vlrlcd.group import Candidate, Group
 from vlrlcd.ranking.signal import auc, signal_strength
 
 
@@ -23,21 +20,17 @@ def test_auc_counts_pairs(rows):
     assert mine == pytest.approx(slow_auc(scores, correct), nan_ok=True)
 
 
-def make_group(*candidates):
-    example = Example("id", "test", (), "question?")
-    return Group(
-        example, None, "", (), True, [Candidate((i,), "", n, False, c, 0.0) for i, (n, c) in enumerate(candidates)]
-    )
+def record(*candidates):
+    return {"candidates": [{"copies": n, "correct": c, "r": r} for n, c, r in candidates]}
 
 
 def test_signal_counts_copies_and_leaves_out_what_cannot_be_checked():
-    groups = [
-        make_group((2, True), (1, False)),
-        make_group((1, True), (3, True)),
-        make_group((4, None)),
+    records = [
+        record((2, True, 0.0), (1, False, 1.0)),
+        record((1, True, 2.0), (3, True, 3.0)),
+        record((4, None, 9.0)),
     ]
-    r = torch.tensor([[0.0, 1.0], [2.0, 3.0], [9.0, 0.0]])
-    found = signal_strength(groups, r)
+    found = signal_strength(records)
     flat_r, flat_c = [0, 0, 1, 2, 3, 3, 3], [True, True, False, True, True, True, True]
     assert found["auc"] == 0.0
     assert found["auc_pooled"] == pytest.approx(slow_auc(flat_r, flat_c))
@@ -46,4 +39,4 @@ def test_signal_counts_copies_and_leaves_out_what_cannot_be_checked():
 
 
 def test_nothing_to_check_is_none_everywhere():
-    assert set(signal_strength([make_group((4, None))], torch.zeros(1, 1)).values()) == {None}
+    assert set(signal_strength([record((4, None, 0.0))]).values()) == {None}

@@ -10,7 +10,7 @@ from tests.run.jobs import ROOT, finish, flags, start
 from tests.run.refusals import inputs_of, sentence
 from tests.tiny import tiny_llava
 from vlrlcd.cli import run
-from vlrlcd.engine import start_distributed
+from vlrlcd.processes.start import start_processes
 from vlrlcd.scenes.release import write_release
 
 
@@ -50,7 +50,7 @@ def whole(inputs, tmp_path_factory):
 def distributed():
     """The process group of one that training in this process needs; reduces as one thread would."""
     torch.set_num_threads(1)
-    start_distributed()
+    start_processes()
 
 
 @pytest.fixture

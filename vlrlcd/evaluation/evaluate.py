@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from vlrlcd.config import Config
 from vlrlcd.data.encode import encode
@@ -16,6 +15,8 @@ from vlrlcd.evaluation import metrics, truth
 from vlrlcd.evaluation.intervals import interval
 from vlrlcd.evaluation.predictions import write_predictions
 from vlrlcd.job import Job
+from vlrlcd.processes import ranks
+from vlrlcd.progress import progress
 from vlrlcd.sampling import SamplingSettings
 
 
@@ -30,16 +31,18 @@ class Answers:
 def answer(
     engine: Engine, templates: Templates, examples: list[Example], kind: str, config: Config, label: str
 ) -> Answers:
-    """Greedy answers to the `student` or `direct` prompt of every example."""
+    """Greedy answers to the `student` or `direct` prompt of every example, shared out over the processes."""
     settings = SamplingSettings(branches=1, max_new_tokens=config.sampling.max_new_tokens, temperature=0.0)
-    texts, truncated, size = [], [], config.evaluation.prompts_per_pass
-    for start in tqdm(range(0, len(examples), size), desc=f"evaluate {label}", unit="batch", mininterval=2):
-        part = examples[start : start + size]
-        batch = engine.adapter.collate([encode(engine.adapter, templates.render(kind, e)) for e in part])
-        draws = engine.run("sample", batch, settings, np.zeros((len(part), 1, settings.max_new_tokens)))
-        texts += [engine.adapter.chat.decode(row[0].ids) for row in draws]
-        truncated += [float(row[0].truncated) for row in draws]
-    return Answers(texts, truncated)
+    (own, real), size = ranks.own_share(examples), config.evaluation.prompts_per_pass
+    found: list[tuple[str, float]] = []
+    with engine.rollout():
+        for start in progress(range(0, len(own), size), desc=f"evaluate {label}", unit="batch"):
+            part = own[start : start + size]
+            batch = engine.adapter.collate([encode(engine.adapter, templates.render(kind, e)) for e in part])
+            draws = engine.sample(batch, settings, np.zeros((len(part), 1, settings.max_new_tokens)))
+            found += [(engine.adapter.chat.decode(row[0].ids), float(row[0].truncated)) for row in draws]
+    texts, truncated = zip(*ranks.collected(found[:real]), strict=True)
+    return Answers(list(texts), list(truncated))
 
 
 def blanked(examples: list[Example]) -> list[Example]:
@@ -68,7 +71,7 @@ def evaluate(engine: Engine, config: Config, job: Job, stage: str, folder: Path)
     if any(example.scene for example in examples):
         scores["truthful_rationales"] = truth.truthful_rationales(examples, explained.texts)
         scores["claims_per_rationale"] = truth.claims_per_rationale(examples, explained.texts)
-    write_predictions(
-        folder / f"predictions_{wanted.split}_{stage}.json", [example.id for example in examples], choices, direct
-    )
+    if ranks.first():
+        path = folder / f"predictions_{wanted.split}_{stage}.json"
+        write_predictions(path, [example.id for example in examples], choices, direct)
     return {name: interval(values, wanted.resamples, config.run.seed) for name, values in scores.items()}

@@ -5,8 +5,6 @@ import math
 import numpy as np
 from scipy.stats import rankdata, spearmanr
 
-from vlrlcd.group import Group
-
 
 def auc(scores: np.ndarray, correct: np.ndarray) -> float:
     """Probability that a right answer scores above a wrong one, ties a half; nan if only one kind is there."""
@@ -16,16 +14,19 @@ def auc(scores: np.ndarray, correct: np.ndarray) -> float:
     return float((rankdata(scores)[correct].sum() - right * (right + 1) / 2) / (right * wrong))
 
 
-def signal_strength(groups: list[Group], r_BK) -> dict[str, float | None]:
+def signal_strength(records: list[dict]) -> dict[str, float | None]:
     """`auc` within groups (mean over groups with both kinds), `auc_pooled`, `spearman` pooled, `candidate_accuracy`.
+
+    Args:
+        records: groups whose `candidates` have `r`, `correct` and `copies`.
 
     Every drawn candidate counts, copies too. Groups whose answer cannot be checked are left out; None where undefined.
     """
     scores, correct = [], []
-    for group, r_K in zip(groups, r_BK.tolist(), strict=True):
-        checked = [(r, c) for r, c in zip(r_K, group.candidates, strict=False) if c.correct is not None]
-        scores.append(np.array([r for r, c in checked for _ in range(c.copies)]))
-        correct.append(np.array([c.correct for _, c in checked for _ in range(c.copies)], dtype=bool))
+    for record in records:
+        checked = [c for c in record["candidates"] if c["correct"] is not None]
+        scores.append(np.array([c["r"] for c in checked for _ in range(c["copies"])]))
+        correct.append(np.array([c["correct"] for c in checked for _ in range(c["copies"])], dtype=bool))
     within = [value for s, c in zip(scores, correct, strict=True) if not math.isnan(value := auc(s, c))]
     flat_s, flat_c = np.concatenate(scores), np.concatenate(correct)
     if not len(flat_c):

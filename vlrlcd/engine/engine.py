@@ -1,0 +1,126 @@
+"""A student under DeepSpeed's engine."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import deepspeed
+import torch
+from torch import Tensor
+
+from vlrlcd.config import Config
+from vlrlcd.engine.gathering import gathered, room_to_gather, shard_from_the_cpu
+from vlrlcd.engine.schedule import learning_rate_at
+from vlrlcd.engine.settings import deepspeed_settings, zero_stage
+from vlrlcd.errors import UserError
+from vlrlcd.processes import ranks
+from vlrlcd.student import Student
+
+
+class Engine:
+    """Every pass goes through `run`, the same number of times in every process.
+
+    Attributes:
+        student: the wrapped module.
+        sampling_note: how ZeRO-3 samples and the estimate behind it; None where the weights are whole anyway.
+    """
+
+    def __init__(self, student: Student, config: Config, peak_rate: float, steps: int):
+        settings = deepspeed_settings(config, ranks.count())
+        self._sharded = zero_stage(settings) == 3
+        if self._sharded:
+            shard_from_the_cpu(student, settings)
+        trained = [parameter for parameter in student.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=peak_rate, weight_decay=config.engine.weight_decay, fused=True)
+        self.student = student
+        self.peak_rate, self.steps, self.warmup = peak_rate, steps, config.engine.warmup
+        self._engine, self._optimizer, _, _ = deepspeed.initialize(model=student, optimizer=optimizer, config=settings)
+        self._gathers, self.sampling_note = False, None
+        if self._sharded:
+            self._gathers, self.sampling_note = room_to_gather(student, self.device, config.engine.gather)
+
+    @property
+    def adapter(self):
+        return self.student.adapter
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device(self._engine.device)
+
+    def run(self, work: str, *inputs) -> Any:
+        """One pass through the wrapped module: a method of `Student` by name; tensors move to the device."""
+        moved = [value.to(self.device) if hasattr(value, "to") else value for value in inputs]
+        return self._engine(work, *moved)
+
+    @contextmanager
+    def rollout(self) -> Iterator[None]:
+        """Inside, answers are sampled: under ZeRO-3 the student is gathered once if it fits, and let go afterwards."""
+        if self._gathers:
+            with gathered(self._engine, self.student.trained_model_parameters()):
+                yield
+        else:
+            yield
+
+    def sample(self, batch, settings, uniforms_BKT) -> list:
+        """K draws per row, see `sampling.sample`; inside `rollout`."""
+        # each decoding step of a sharded student is collective, so nobody may stop before the last
+        in_step = self._sharded and not self._gathers
+        return self.run("sample", batch, settings, uniforms_BKT, ranks.any_of if in_step else bool)
+
+    def backward(self, loss: Tensor, last: bool) -> None:
+        """Accumulates the gradient of a loss that already has the step's own denominator; `last` of the step.
+
+        Losses of all processes add up.
+        """
+        self._engine.set_gradient_accumulation_boundary(last)
+        # DeepSpeed averages over the processes
+        self._engine.backward(loss * ranks.count(), scale_wrt_gas=False)
+
+    def step(self, step: int) -> tuple[float, float]:
+        """One optimiser step at the scheduled rate. Returns (learning rate, gradient norm before clipping)."""
+        rate = learning_rate_at(step, self.steps, self.peak_rate, self.warmup)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        norm = self._plain_norm()
+        self._engine.step()
+        return rate, float(norm if norm is not None else self._engine.get_global_grad_norm())
+
+    def _plain_norm(self) -> Tensor | None:
+        """The norm where DeepSpeed leaves plain gradients: it clips those without telling their norm."""
+        gradients = [p.grad for p in self.student.parameters() if p.grad is not None]
+        return torch.nn.utils.get_total_norm(gradients) if gradients else None
+
+    def plain_weights(self) -> dict[str, Tensor] | None:
+        """The weights of a plain checkpoint on the CPU, LoRA merged in, in the first process; None in the others."""
+        weights = self.student.plain_weights(deepspeed.zero.GatheredParameters)
+        return weights if ranks.first() else None
+
+    def save(self, folder: Path, tag: str) -> None:
+        """Writes a checkpoint to resume from; the last good one stays until this one is whole."""
+        partial = f"{tag}.partial"
+        ranks.once(lambda: shutil.rmtree(folder / partial, ignore_errors=True))
+        self._engine.save_checkpoint(folder, tag=partial, save_latest=False, exclude_frozen_parameters=True)
+        ranks.once(lambda: None)
+        ranks.once(lambda: _replace(folder / partial, folder / tag))
+
+    def close(self) -> None:
+        """Frees optimiser and gradients before the next stage builds its own."""
+        self._engine.destroy()
+
+    def load(self, folder: Path, tag: str) -> None:
+        """Restores weights and optimiser.
+
+        Raises:
+            UserError: the checkpoint is gone.
+        """
+        if not (folder / tag).is_dir():
+            raise UserError(f"{folder / tag} is missing: restore it from a copy, or start a new run.")
+        self._engine.load_checkpoint(folder, tag=tag, load_module_strict=False)
+
+
+def _replace(new: Path, old: Path) -> None:
+    shutil.rmtree(old, ignore_errors=True)
+    os.replace(new, old)

@@ -1,0 +1,59 @@
+"""ZeRO-3: weights that lie in shards over the processes, made whole for sampling where there is room."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import deepspeed
+import psutil
+import torch
+from torch import nn
+
+from vlrlcd.processes import ranks
+from vlrlcd.processes.start import local_count
+from vlrlcd.student import Student
+
+SHARE_OF_FREE_MEMORY = 0.5
+"""What the gathered student may take; the rest is for the prompts' keys and values and for the activations."""
+GIB = 2**30
+
+
+def shard_from_the_cpu(student: Student, settings: dict) -> None:
+    """Shards a module that was read on the CPU, one parameter at a time: no device ever holds the whole."""
+    device = torch.device(deepspeed.get_accelerator().current_device_name())
+    deepspeed.zero.Init(module=student, config_dict_or_path=settings)
+    for buffer in student.buffers():
+        buffer.data = buffer.data.to(device)
+
+
+def room_to_gather(student: Student, device: torch.device, wanted: str) -> tuple[bool, str]:
+    """Whether sampling gathers the student, the same in every process, and one line that says why.
+
+    Args:
+        student: sharded.
+        device: where it would be gathered.
+        wanted: `auto` lets the estimate decide; `always` and `never` do not.
+    """
+    needed = sum(p.ds_numel * p.element_size() for p in student.trained_model_parameters())
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _free_memory_of_a_process()
+    fits = not ranks.any_of(needed > SHARE_OF_FREE_MEMORY * free)
+    gathers = {"auto": fits, "always": True, "never": False}[wanted]
+    how = "gathers the student once per rollout" if gathers else "runs on the sharded student, slowly"
+    return gathers, f"{how}: {needed / GIB:.2f} GiB of {free / GIB:.1f} GiB free a process (engine.gather={wanted})"
+
+
+def _free_memory_of_a_process() -> float:
+    return psutil.virtual_memory().available / local_count()
+
+
+@contextmanager
+def gathered(engine: deepspeed.DeepSpeedEngine, parameters: list[nn.Parameter]) -> Iterator[None]:
+    """Whole parameters without the hooks that would gather and release them layer by layer."""
+    offload = engine.optimizer.parameter_offload
+    with deepspeed.zero.GatheredParameters(parameters):
+        for hook in offload.forward_hooks + offload.backward_hooks:
+            hook.remove()
+        offload.forward_hooks, offload.backward_hooks = [], []
+        try:
+            yield
+        finally:
+            offload._register_deepspeed_module(offload.module)

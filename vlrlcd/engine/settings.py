@@ -1,0 +1,130 @@
+"""A user's DeepSpeed JSON together with the YAML: "auto" values filled, contradictions refused."""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vlrlcd.config import Config
+from vlrlcd.errors import UserError
+
+OURS = {
+    "optimizer": "AdamW with engine.weight_decay and the rates of stage1 and stage2",
+    "scheduler": "a warm-up over engine.warmup and a cosine",
+}
+"""Sections of a DeepSpeed JSON whose work this project does itself, and what it does."""
+
+
+def deepspeed_settings(config: Config, processes: int = 1, source: str = "the configuration") -> dict:
+    """What DeepSpeed is initialised with: the JSON of engine.deepspeed, completed from the configuration.
+
+    Losses carry the denominator of the whole step, over passes and processes, and passes are counted by the caller; so
+    DeepSpeed is told of batches of one prompt a process, whatever sizes were checked here.
+
+    Args:
+        config: the whole configuration.
+        processes: how many train together.
+        source: the name of the YAML, for the error that names both files.
+
+    Raises:
+        UserError: the file cannot be read, contradicts the YAML, or asks for something that cannot be.
+    """
+    path = Path(config.engine.deepspeed)
+    settings = _read(path)
+    for section, instead in OURS.items():
+        if section in settings:
+            raise UserError(f"{path} sets '{section}', but {source} has {instead}: leave '{section}' out of the JSON.")
+    for key, ours, named in _from_the_yaml(config, processes):
+        theirs = _at(settings, key)
+        if theirs not in (None, "auto", ours):
+            raise UserError(
+                f"{path} says {key}={json.dumps(theirs)}, but {named} in {source} makes it {json.dumps(ours)}: "
+                'write "auto" in the JSON or make the two equal.'
+            )
+    _check_zero(settings, path)
+    filled = {
+        **settings,
+        "train_batch_size": processes,
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": config.engine.gradient_clipping,
+        "bf16": {**_section(settings, "bf16"), "enabled": config.model.dtype == "bfloat16"},
+        "fp16": {**_section(settings, "fp16"), "enabled": config.model.dtype == "float16"},
+        # under offload DeepSpeed insists on an optimiser of its own; torch's fused AdamW is as good on a CPU
+        "zero_force_ds_cpu_optimizer": False,
+    }
+    if left := _auto_keys(filled):
+        raise UserError(f'{path}: nothing here can fill {left[0]}="auto"; give it a value or leave it out.')
+    return filled
+
+
+def zero_stage(settings: dict) -> int:
+    """The ZeRO stage of a DeepSpeed JSON."""
+    return _section(settings, "zero_optimization").get("stage", 0)
+
+
+def _read(path: Path) -> dict:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise UserError(f"engine.deepspeed: {path} cannot be read as JSON ({error}).") from None
+    if not isinstance(settings, dict):
+        raise UserError(f"engine.deepspeed: {path} must hold a JSON object, but holds a {type(settings).__name__}.")
+    # DeepSpeed takes its own default for an "auto" in this section
+    zero = {key: value for key, value in _section(settings, "zero_optimization").items() if value != "auto"}
+    return {**settings, "zero_optimization": zero}
+
+
+def _from_the_yaml(config: Config, processes: int) -> Iterator[tuple[str, Any, str]]:
+    """(DeepSpeed key, the value that the YAML implies, the YAML's own key)."""
+    per_pass, dtype = config.engine.prompts_per_pass, config.model.dtype
+    yield "gradient_clipping", config.engine.gradient_clipping, "engine.gradient_clipping"
+    yield "bf16.enabled", dtype == "bfloat16", f"model.dtype={dtype}"
+    yield "fp16.enabled", dtype == "float16", f"model.dtype={dtype}"
+    yield "train_micro_batch_size_per_gpu", per_pass, "engine.prompts_per_pass"
+    for stage in ("stage1", "stage2"):
+        size, named = getattr(config, stage).prompts_per_step, f"{stage}.prompts_per_step"
+        passes = math.ceil(math.ceil(size / processes) / per_pass)
+        yield "train_batch_size", size, named
+        yield (
+            "gradient_accumulation_steps",
+            passes,
+            f"{named}={size} in passes of {per_pass} on {processes} process(es)",
+        )
+
+
+def _check_zero(settings: dict, path: Path) -> None:
+    zero, stage = settings["zero_optimization"], zero_stage(settings)
+    if stage not in (0, 1, 2, 3):
+        raise UserError(f"{path}: zero_optimization.stage is {stage!r}; it must be 0, 1, 2 or 3.")
+    for key, needed in (("offload_optimizer", 1), ("offload_param", 3)):
+        where = _section(zero, key)
+        if where.get("device", "none") != "none" and stage < needed:
+            raise UserError(f"{path}: zero_optimization.{key} needs ZeRO stage {needed} or more, not {stage}.")
+        if where.get("device") == "nvme" and not os.access(where.get("nvme_path") or "", os.W_OK):
+            raise UserError(
+                f"{path}: zero_optimization.{key}.nvme_path={where.get('nvme_path')!r} must be a folder on a local "
+                "disk that can be written to."
+            )
+
+
+def _section(settings: dict, key: str) -> dict:
+    found = settings.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _at(settings: dict, dotted: str) -> Any:
+    """The value under a dotted key; "auto" if a whole section is, None if there is none."""
+    found: Any = settings
+    for key in dotted.split("."):
+        found = found.get(key) if isinstance(found, dict) else found
+    return found
+
+
+def _auto_keys(settings: dict, before: str = "") -> list[str]:
+    found = [f"{before}{key}" for key, value in settings.items() if value == "auto"]
+    for key, value in settings.items():
+        found += _auto_keys(value, f"{before}{key}.") if isinstance(value, dict) else []
+    return found

@@ -1,0 +1,90 @@
+"""What the processes of a run tell each other, over gloo and beside the tensors that DeepSpeed exchanges.
+
+Everything here but `rank`, `count` and `first` is collective: every process calls it, in the same order. A single
+process talks to nobody.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import cache
+from itertools import chain, zip_longest
+from typing import TypeVar
+
+import torch
+from torch import distributed
+
+T = TypeVar("T")
+
+
+def count() -> int:
+    """How many processes train together."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which of them this is, from 0."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def first() -> bool:
+    """Whether this is the process that writes files and speaks to the user."""
+    return rank() == 0
+
+
+def once(work: Callable[[], T]) -> T:
+    """What `work` gives in the first process, in all of them; the others wait for it."""
+    told = [work() if first() else None]
+    if count() > 1:
+        distributed.broadcast_object_list(told, src=0, group=_group())
+    return told[0]
+
+
+def own_share(items: Sequence[T]) -> tuple[list[T], int]:
+    """(this process's items, how many of them count), dealt out in turn.
+
+    Every process gets the same number, so that all run the same passes: short shares are filled up with the first item,
+    which does not count there.
+    """
+    own = list(items[rank() :: count()])
+    missing = math.ceil(len(items) / count()) - len(own)
+    return own + list(items[:1]) * missing, len(own)
+
+
+def collected(own: Sequence[T]) -> list[T]:
+    """The results of all processes in the order of the items that `own_share` dealt out, without the fillers'."""
+    if count() == 1:
+        return list(own)
+    nothing, shares = object(), [None] * count()
+    distributed.all_gather_object(shares, list(own), group=_group())
+    return [item for item in chain(*zip_longest(*shares, fillvalue=nothing)) if item is not nothing]
+
+
+def summed(value: float) -> float:
+    """The sum over all processes, in float64."""
+    return _reduced(value, distributed.ReduceOp.SUM)
+
+
+def largest(value: float) -> float:
+    """The largest value of all processes."""
+    return _reduced(value, distributed.ReduceOp.MAX)
+
+
+def any_of(flag: bool) -> bool:
+    """Whether the flag is up in any process."""
+    return bool(largest(float(flag)))
+
+
+def _reduced(value: float, operation) -> float:
+    if count() == 1:
+        return value
+    told = torch.tensor([float(value)], dtype=torch.float64)
+    distributed.all_reduce(told, operation, group=_group())
+    return told.item()
+
+
+@cache
+def _group():
+    """A gloo group of all processes: it works on the CPU, whatever carries the gradients."""
+    # the first process may check data for hours while the others wait; deaths are noticed otherwise
+    return distributed.new_group(backend="gloo", timeout=timedelta(days=1))
