@@ -11,7 +11,7 @@ Leaves runs/NAME/ with the student, figures, samples and report.html.
 from vlrlcd.cli import config_file, parse_config, run
 from vlrlcd.config import DataConfig
 from vlrlcd.processes import ranks
-from vlrlcd.processes.start import start_processes
+from vlrlcd.processes.start import end_processes, start_processes
 from vlrlcd.scenes.release import ensure_release
 from vlrlcd.trainer import Stopped, train
 
@@ -31,6 +31,7 @@ def main() -> None:
         if ranks.first():
             name = stopped.args[0].name
             print(f"stopped and saved; go on with the same command and --run.name={name} --run.resume=true")
+    end_processes()
 
 
 if __name__ == "__main__":

@@ -164,13 +164,13 @@ def _check_precision(config: Config) -> None:
 def _check_processes(config: Config, train: list[Example]) -> None:
     processes = ranks.count()
     sizes = {
-        "training prompts": len(train),
-        "stage1.prompts_per_step": config.stage1.prompts_per_step,
-        "stage2.prompts_per_step": config.stage2.prompts_per_step,
+        f"{config.data.root} with {len(train)} training prompts": len(train),
+        f"stage1.prompts_per_step={config.stage1.prompts_per_step}": config.stage1.prompts_per_step,
+        f"stage2.prompts_per_step={config.stage2.prompts_per_step}": config.stage2.prompts_per_step,
     }
-    for name, size in sizes.items():
+    for said, size in sizes.items():
         if size < processes:
             raise UserError(
-                f"{size} {name} for {processes} processes: some would never have work; start fewer processes "
+                f"{said} is too little for {processes} processes, some would never have work: start fewer "
                 "(deepspeed --num_gpus N) or give them more."
             )

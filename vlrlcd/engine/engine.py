@@ -89,9 +89,10 @@ class Engine:
         return rate, float(norm if norm is not None else self._engine.get_global_grad_norm())
 
     def _plain_norm(self) -> Tensor | None:
-        """The norm where DeepSpeed leaves plain gradients: it clips those without telling their norm."""
-        gradients = [p.grad for p in self.student.parameters() if p.grad is not None]
-        return torch.nn.utils.get_total_norm(gradients) if gradients else None
+        """The norm where DeepSpeed leaves the optimiser bare: it clips there without telling."""
+        if not isinstance(self._engine.optimizer, torch.optim.Optimizer):
+            return None
+        return torch.nn.utils.get_total_norm([p.grad for p in self.student.parameters() if p.grad is not None])
 
     def plain_weights(self) -> dict[str, Tensor] | None:
         """The weights of a plain checkpoint on the CPU, LoRA merged in, in the first process; None in the others."""

@@ -14,7 +14,7 @@ from vlrlcd.student import Student
 
 SHARE_OF_FREE_MEMORY = 0.5
 """What the gathered student may take; the rest is for the prompts' keys and values and for the activations."""
-GIB = 2**30
+MIB = 2**20
 
 
 def shard_from_the_cpu(student: Student, settings: dict) -> None:
@@ -38,7 +38,7 @@ def room_to_gather(student: Student, device: torch.device, wanted: str) -> tuple
     fits = not ranks.any_of(needed > SHARE_OF_FREE_MEMORY * free)
     gathers = {"auto": fits, "always": True, "never": False}[wanted]
     how = "gathers the student once per rollout" if gathers else "runs on the sharded student, slowly"
-    return gathers, f"{how}: {needed / GIB:.2f} GiB of {free / GIB:.1f} GiB free a process (engine.gather={wanted})"
+    return gathers, f"{how}: {needed / MIB:,.0f} of {free / MIB:,.0f} MiB free a process (engine.gather={wanted})"
 
 
 def _free_memory_of_a_process() -> float:

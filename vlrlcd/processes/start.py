@@ -4,15 +4,17 @@ import contextlib
 import io
 import os
 import sys
+import warnings
 from functools import cache
 from pathlib import Path
 
 import deepspeed
 import torch
 from deepspeed.accelerator import get_accelerator
+from torch import distributed
 
 from vlrlcd.errors import UserError
-from vlrlcd.processes import leaving
+from vlrlcd.processes import leaving, ranks
 from vlrlcd.processes.siblings import Siblings
 
 ALONE = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
@@ -32,6 +34,8 @@ def start_processes() -> Siblings:
         os.environ.setdefault(name, value)
     _share_the_cores()
     deepspeed.logger.setLevel("ERROR")
+    # how DeepSpeed calls torch is not the user's business
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
     # DeepSpeed compiles a helper with the first ninja it finds, and every change of ninja compiles it anew
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     with contextlib.redirect_stdout(io.StringIO()):
@@ -41,6 +45,12 @@ def start_processes() -> Siblings:
     siblings = Siblings()
     leaving.who_is_lost.append(siblings.lost)
     return siblings
+
+
+def end_processes() -> None:
+    """Leaves the process group at the end of a program: gloo's threads would abort an interpreter that just exits."""
+    if ranks.count() > 1:
+        distributed.destroy_process_group()
 
 
 def local_count() -> int:
