@@ -64,13 +64,13 @@ def test_a_training_split_without_answers(refusal, bad):
         assert re.search(r"test\.json, row 1.*anchor", said), said
 
 
-@pytest.mark.parametrize("launcher", [False, True])
-def test_as_a_process(bad, launcher):
+@pytest.mark.parametrize("processes", [0, 1, 2])
+def test_as_a_process(bad, processes):
     image_of(bad, 3).unlink()
-    code, out, err = finish(start(inputs_of(bad), launcher=launcher))
-    if launcher:
+    code, out, err = finish(start(inputs_of(bad), processes=processes))
+    if processes:
         assert code != 0
-        assert re.search(r"(?m)^error: .*row 3", err)
+        assert len(re.findall(r"(?m)^error: .*row 3", err)) == err.count("error: ") == 1
         assert "Traceback" not in err + out
     else:
         assert "row 3" in sentence(code, err)

@@ -73,7 +73,7 @@ def test_sigterm_and_ctrl_c_save_and_leave(here, tmp_path, handlers, uninterrupt
 
 def test_ctrl_c_at_the_launcher_saves_too(here, tmp_path, handlers, uninterrupted):
     settings = {**here, **LONGER, "run.save_every": 0}
-    process = start(settings, launcher=True)
+    process = start(settings, processes=1)
     send_at(process, tmp_path / "it", "stage2", 4, signal.SIGINT, group=True)
     assert "--run.name=it --run.resume=true" in finish(process)[1]
     code, _, err = finish(start(settings, RESUME))

@@ -110,7 +110,7 @@ def test_the_student_is_a_plain_checkpoint_that_answers_an_image_question(run):
 
 def test_the_launcher_runs_the_same_job_into_a_folder_of_its_own(run, inputs):
     first = figures(run)
-    code, out, err = finish(start(inputs, {"run.root": run.parent}, launcher=True))
+    code, out, err = finish(start(inputs, {"run.root": run.parent}, processes=1))
     assert code == 0, err
     second = run.parent / "quickstart-2"
     assert figures(second) == first

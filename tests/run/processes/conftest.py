@@ -1,0 +1,56 @@
+import json
+
+import pytest
+from safetensors.torch import load_file
+
+from tests.run.jobs import ROOT, finish, launch
+
+ZEROS = ["zero0", "zero1", "zero2", "zero3", "zero2_offload", "zero3_offload"]
+
+
+@pytest.fixture(scope="package")
+def zero_files(tmp_path_factory):
+    """The shipped JSON files, with ZeRO-3 told to shard small parameters too."""
+    folder, paths = tmp_path_factory.mktemp("zero"), {}
+    for name in ZEROS:
+        settings = json.loads((ROOT / f"configs/deepspeed/{name}.json").read_text())
+        if settings["zero_optimization"]["stage"] == 3:
+            settings["zero_optimization"]["stage3_param_persistence_threshold"] = 0
+        paths[name] = folder / f"{name}.json"
+        paths[name].write_text(json.dumps(settings))
+    return paths
+
+
+@pytest.fixture(scope="package")
+def run_cases(tmp_path_factory, checkpoint):
+    """Runs cases of program.py in one launch: (processes, cases, recording) to results by case."""
+
+    def run(processes, cases, recording=None):
+        out = tmp_path_factory.mktemp("cases")
+        job = {"checkpoint": str(checkpoint), "recording": recording, "cases": cases}
+        (out / "job.json").write_text(json.dumps(job))
+        code, _, err = finish(launch(processes, "tests/run/processes/program.py", str(out / "job.json"), str(out)), 400)
+        assert code == 0, err
+        return {name: results(out, name) for name in cases}
+
+    return run
+
+
+def results(out, name):
+    tensors = {
+        key: load_file(out / f"{name}{ending}")
+        for key, ending in {"weights": ".safetensors", "gradients": ".gradients.safetensors"}.items()
+        if (out / f"{name}{ending}").exists()
+    }
+    return {"json": json.loads((out / f"{name}.json").read_text()), **tensors}
+
+
+@pytest.fixture(scope="package")
+def case(inputs, zero_files):
+    """A case of program.py: ZeRO file and settings, and what else program.py reads of it."""
+
+    def made(zero, settings, **more):
+        merged = {**inputs, **settings, "engine.deepspeed": zero_files[zero]}
+        return {"settings": {key: str(value) for key, value in merged.items()}, **more}
+
+    return made

@@ -1,0 +1,104 @@
+"""Runs under a launcher: both stages of every case on the same data, with candidates replayed from one recording.
+
+    deepspeed --num_gpus 2 tests/run/processes/program.py JOB.json OUT
+
+JOB.json holds `checkpoint`, `recording` and `cases`: name to `settings`, and perhaps `chunk_logits` or `samples`. OUT
+gets NAME.json with losses and gradient norms of each stage, NAME.gradients.safetensors with the first gradient of stage
+I and NAME.safetensors with the student's weights; for a case with `samples` only NAME.json, a recording.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from tests.run.bench import Bench
+from tests.run.jobs import config_of
+from vlrlcd import head
+from vlrlcd.clock import Clock
+from vlrlcd.group import Candidate, Group
+from vlrlcd.methods import Scale, learn_from_candidates, sample_candidates
+from vlrlcd.processes import ranks
+from vlrlcd.processes.start import end_processes, start_processes
+
+STEPS = {"stage1": 20, "stage2": 5}
+
+
+def record(bench: Bench) -> dict[str, dict]:
+    """The candidates that the bench's student samples in the steps of stage II, by step and prompt id."""
+    recording = {}
+    for step in range(STEPS["stage2"]):
+        groups = bench.groups(step)
+        sample_candidates(bench.engine, bench.config, groups, step)
+        own = [
+            (group.example.id, [[list(c.tokens), c.text, c.copies, c.truncated, c.correct] for c in group.candidates])
+            for group in groups
+            if group.weight
+        ]
+        recording[str(step)] = dict(ranks.collected(own))
+    return recording
+
+
+def replay(groups: list[Group], recorded: dict) -> None:
+    for group in groups:
+        group.candidates = [
+            Candidate(tuple(tokens), text, copies, truncated, correct, sampled_logp=0.0)
+            for tokens, text, copies, truncated, correct in recorded[group.example.id]
+        ]
+
+
+def losses_of(bench: Bench, recording: dict) -> tuple[dict[str, list[float]], dict[str, torch.Tensor]]:
+    """(loss and gradient norm by step, the gradient of the first step)."""
+    found, first_gradient = {"loss": [], "norm": []}, {}
+    for step in range(STEPS[bench.stage]):
+        if bench.stage == "stage1":
+            done = bench.gradient(step)
+        else:
+            replay(groups := bench.groups(step), recording[str(step)])
+            scale = Scale(1.0, 1.0)
+            done = learn_from_candidates(bench.engine, bench.config, bench.ranker(), scale, groups, step, Clock())
+        if step == 0:
+            first_gradient = bench.gradients()
+        found["loss"].append(done.figures["loss"])
+        found["norm"].append(bench.engine.step(step)[1])
+    return found, first_gradient
+
+
+def run_case(case: dict, checkpoint: Path, recording: dict, write) -> None:
+    found, gradients = {}, {}
+    for stage in STEPS:
+        bench = Bench(config_of(case["settings"]), stage, checkpoint)
+        found[stage], gradients[stage] = losses_of(bench, recording)
+        weights = bench.engine.plain_weights()
+        bench.engine.close()
+    if ranks.first():
+        write(".json", found)
+        write(".gradients.safetensors", gradients["stage1"])
+        write(".safetensors", weights)
+
+
+def main(job_file: str, out: str) -> None:
+    start_processes()
+    job = json.loads(Path(job_file).read_text())
+    checkpoint, chunk_logits = Path(job["checkpoint"]), head.CHUNK_LOGITS
+    for name, case in job["cases"].items():
+
+        def write(ending: str, content: dict, name=name) -> None:
+            path = Path(out) / f"{name}{ending}"
+            path.write_text(json.dumps(content)) if ending == ".json" else save_file(content, path)
+
+        head.CHUNK_LOGITS = case.get("chunk_logits", chunk_logits)
+        if case.get("samples"):
+            recorded = record(Bench(config_of(case["settings"]), "stage2", checkpoint))
+            ranks.once(lambda write=write, recorded=recorded: write(".json", recorded))
+        else:
+            run_case(case, checkpoint, job["recording"], write)
+    end_processes()
+
+
+if __name__ == "__main__":
+    main(*[argument for argument in sys.argv[1:] if not argument.startswith("--local_rank")])
