@@ -88,14 +88,17 @@ def finish(process: subprocess.Popen, timeout: float = 180) -> tuple[int, str, s
     return process.returncode, out, err
 
 
-def send_at(process: subprocess.Popen, run: Path, stage: str, step: int, sent: signal.Signals, group: bool = False):
-    """Sends a signal as soon as a step of a stage is logged; fails if the process ends before."""
+def send_at(process: subprocess.Popen, run: Path, stage: str, step: int, sent: signal.Signals, group=False, to=None):
+    """Sends a signal as soon as a step of a stage is logged; fails if the process ends before.
+
+    It goes to the process, to its whole group, or to the one that `to` finds.
+    """
     deadline = time.monotonic() + 120
     while not any(line["stage"] == stage and line["step"] >= step for line in lines(run / "metrics.jsonl")):
         if process.poll() is not None or time.monotonic() > deadline:
             raise AssertionError(f"{stage} step {step} never came: {finish(process, 1)}")
         time.sleep(0.002)
-    (os.killpg if group else os.kill)(process.pid, sent)
+    (os.killpg if group else os.kill)(to().pid if to else process.pid, sent)
 
 
 def lines(path: Path) -> list[dict]:

@@ -49,7 +49,7 @@ class Siblings:
         while not self._finished.wait(POLL_S):
             if told := self.lost():
                 if not self._finished.wait(GRACE_S):
-                    print(f"rank {ranks.rank()}: error: {told}", file=sys.stderr, flush=True)
+                    print(f"\nrank {ranks.rank()}: error: {told}", file=sys.stderr, flush=True)
                     os._exit(1)
                 return
 

@@ -1,0 +1,100 @@
+"""A process that is killed, stopped or at fault: the job ends soon, says why, and goes on from where it was saved."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.run.jobs import ROOT, figures, finish, free_port, launch, lines, same_bits, send_at, start, weights
+from vlrlcd.processes.siblings import GRACE_S
+
+STUMBLE = "tests/run/processes/stumble.py"
+LONGER = {"stage1.epochs": 3, "stage2.epochs": 3, "evaluation.limit": 2, "run.name": "it", "run.save_every": 3}
+RESUME = {"run.resume": "true"}
+
+
+def rank_of(launcher, rank):
+    """The process of one rank under a launcher, or None before it is there."""
+    below = psutil.Process(launcher.pid).children(recursive=True)
+    return next((p for p in below if f"--local_rank={rank}" in p.cmdline() and "-u" in p.cmdline()), None)
+
+
+@pytest.mark.parametrize(("zero", "tuning"), [("zero2", "full"), pytest.param("zero3", "lora", marks=pytest.mark.slow)])
+def test_killed_and_stopped_a_job_goes_on_to_the_same_bits(here, tmp_path, zero_files, zero, tuning):
+    settings = {**here, **LONGER, "engine.deepspeed": zero_files[zero], "model.tuning": tuning}
+    code, _, err = finish(start(settings, {"run.name": "expected"}, processes=2))
+    assert code == 0, err
+
+    killed = start(settings, processes=2)
+    send_at(killed, tmp_path / "it", "stage1", 4, signal.SIGKILL, to=lambda: rank_of(killed, 1))
+    asked = time.monotonic()
+    code, out, err = finish(killed)
+    assert time.monotonic() - asked < 60
+    assert code != 0
+    assert re.search(r"(?m)^error: rank 1 \(process \d+\) ended before its time: .*killed from outside", err), err
+    assert "Traceback" not in out + err
+
+    stopped = start(settings, RESUME, processes=2)
+    send_at(stopped, tmp_path / "it", "stage2", 4, signal.SIGTERM, to=lambda: rank_of(stopped, 1))
+    code, out, err = finish(stopped)
+    assert code == 0, err
+    assert out.count("stopped and saved") == 1
+    assert len(figures(tmp_path / "it")) not in (9, 18)
+
+    code, out, err = finish(start(settings, RESUME, processes=1))
+    assert "was written by 2 processes, and this is 1: resume with as many" in err
+    code, _, err = finish(start(settings, RESUME, processes=2))
+    assert code == 0, err
+    assert same_bits(weights(tmp_path / "it"), weights(tmp_path / "expected"))
+    assert figures(tmp_path / "it") == figures(tmp_path / "expected")
+    assert lines(tmp_path / "it/samples.jsonl") == lines(tmp_path / "expected/samples.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("fault", "first_words"),
+    [
+        ("user", r"rank 1: error: row 7 is bad"),
+        ("bug", r"rank 1: Traceback"),
+        ("everyone", r"error: row 7 is bad"),
+    ],
+)
+def test_the_first_error_stands_on_top(fault, first_words):
+    began = time.monotonic()
+    code, out, err = finish(launch(2, STUMBLE, fault))
+    assert time.monotonic() - began < 60
+    assert code != 0
+    said = [line for line in err.splitlines() if "error" in line or "Traceback" in line]
+    assert re.match(first_words, said[0]), err
+    assert err.count("row 7 is bad") == err.count("row 7 is bad\n") == 1
+    assert "rank 0: Traceback" not in err
+
+
+def test_without_a_launcher_a_process_ends_by_itself_when_another_is_gone():
+    environment = {**os.environ, "WORLD_SIZE": "2", "LOCAL_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    environment |= {"MASTER_PORT": str(free_port()), "LOCAL_RANK": "0"}
+    environment.pop("OMP_NUM_THREADS", None)
+    both = [
+        subprocess.Popen(
+            [sys.executable, str(ROOT / STUMBLE), "sleep"],
+            env={**environment, "RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    # DeepSpeed's own words come first
+    threads = int(next(line for line in both[0].stdout if line.strip().isdigit()))
+    assert threads == max(1, len(os.sched_getaffinity(0)) // 2)
+    both[1].kill()
+    began = time.monotonic()
+    code, _, err = finish(both[0])
+    assert GRACE_S < time.monotonic() - began < 40
+    assert code == 1
+    assert "error: rank 1 (process" in err
+    both[1].communicate()
