@@ -1,14 +1,19 @@
-"""The learning-rate schedule and the filled DeepSpeed JSON."""
+"""The learning-rate schedule, and a user's DeepSpeed JSON beside the YAML."""
 
 import json
 
 import pytest
+from deepspeed.ops.op_builder import AsyncIOBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlrlcd.config import Config, EngineConfig, ModelConfig
-from vlrlcd.engine import deepspeed_settings, learning_rate_at
+from tests.run.jobs import ROOT
+from vlrlcd.config import Config, EngineConfig, ModelConfig, Stage1Config, Stage2Config
+from vlrlcd.engine import deepspeed_settings
+from vlrlcd.engine.schedule import learning_rate_at
 from vlrlcd.errors import UserError
+
+SHIPPED = sorted((ROOT / "configs/deepspeed").glob("*.json"))
 
 
 @given(st.integers(1, 400), st.floats(0, 0.9))
@@ -21,35 +26,135 @@ def test_the_rate_rises_to_its_peak_once_and_falls_towards_zero(steps, warmup):
     assert min(rates) > 0 or rates[-1] == pytest.approx(0, abs=1e-9)
 
 
-def written(tmp_path, **settings):
-    path = tmp_path / "deepspeed.json"
-    path.write_text(json.dumps(settings))
-    return EngineConfig(deepspeed=str(path), gradient_clipping=0.5)
+@pytest.fixture
+def config(tmp_path):
+    """A configuration whose DeepSpeed JSON holds the given keys."""
+
+    def made(dtype="float32", **settings):
+        path = tmp_path / "deepspeed.json"
+        path.write_text(json.dumps(settings))
+        return Config(
+            engine=EngineConfig(deepspeed=str(path), gradient_clipping=0.5, prompts_per_pass=4),
+            model=ModelConfig(dtype=dtype),
+            stage1=Stage1Config(prompts_per_step=32),
+            stage2=Stage2Config(prompts_per_step=32),
+        )
+
+    return made
 
 
-def test_auto_values_come_from_the_configuration_and_others_stay(tmp_path):
-    engine = written(tmp_path, gradient_clipping="auto", bf16="auto", train_batch_size="auto", steps_per_print=7)
-    config = Config(engine=engine, model=ModelConfig(dtype="bfloat16"))
-    assert deepspeed_settings(config) == {
-        "gradient_clipping": 0.5,
-        "bf16": {"enabled": True},
-        "train_batch_size": 1,
-        "steps_per_print": 7,
-    }
+AUTO = {"train_batch_size": "auto", "gradient_clipping": "auto", "fp16": {"enabled": "auto"}}
 
 
-def test_a_stage_that_is_not_supported_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"deepspeed\.json: ZeRO stage 3 is not supported yet"):
-        deepspeed_settings(Config(engine=written(tmp_path, zero_optimization={"stage": 3})))
+@pytest.mark.parametrize("given", [{}, {**AUTO, "bf16": "auto"}, {**AUTO, "bf16": {"enabled": "auto"}}])
+def test_auto_and_missing_values_come_from_the_configuration(config, given):
+    filled = deepspeed_settings(config("bfloat16", **given), processes=4)
+    assert filled["gradient_clipping"] == 0.5
+    assert (filled["bf16"]["enabled"], filled["fp16"]["enabled"]) == (True, False)
+    assert filled["train_batch_size"] == 4 * filled["train_micro_batch_size_per_gpu"]
+    assert '"auto"' not in json.dumps(filled)
 
 
-@pytest.mark.parametrize("settings", [{"optimizer": "auto"}, {"zero_optimization": {"reduce_bucket_size": "auto"}}])
-def test_an_auto_that_nothing_fills_is_refused(tmp_path, settings):
-    with pytest.raises(UserError, match=r'deepspeed\.json: only train_batch_size, .* can be "auto"'):
-        deepspeed_settings(Config(engine=written(tmp_path, **settings)))
+def test_what_is_the_users_own_stays(config):
+    given = {"steps_per_print": 7, "fp16": {"enabled": "auto", "loss_scale_window": 500, "hysteresis": 2}}
+    filled = deepspeed_settings(config("float16", **given))
+    assert filled["steps_per_print"] == 7
+    assert filled["fp16"] == {"enabled": True, "loss_scale_window": 500, "hysteresis": 2}
 
 
-def test_a_file_that_is_no_json_is_named(tmp_path):
-    (tmp_path / "broken.json").write_text("{")
-    with pytest.raises(UserError, match=r"broken\.json cannot be read as JSON"):
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_every_shipped_file_is_accepted(path, dtype, tmp_path, monkeypatch):
+    monkeypatch.setattr(AsyncIOBuilder, "is_compatible", lambda self, verbose=False: True)
+    settings = path.read_text().replace("/local_nvme", str(tmp_path))
+    (tmp_path / path.name).write_text(settings)
+    engine = EngineConfig(deepspeed=str(tmp_path / path.name))
+    assert deepspeed_settings(Config(engine=engine, model=ModelConfig(dtype=dtype)), 2)["bf16"]["enabled"] == (
+        dtype == "bfloat16"
+    )
+
+
+EQUAL = {
+    "train_batch_size": 32,
+    "train_micro_batch_size_per_gpu": 4,
+    "gradient_accumulation_steps": 4,
+    "gradient_clipping": 0.5,
+    "bf16": {"enabled": False},
+}
+
+
+def test_numbers_that_agree_with_the_configuration_are_accepted(config):
+    assert deepspeed_settings(config(**EQUAL), processes=2)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "ours", "named"),
+    [
+        ("train_batch_size", 64, "32", "stage1.prompts_per_step"),
+        ("train_micro_batch_size_per_gpu", 8, "4", "engine.prompts_per_pass"),
+        ("gradient_accumulation_steps", 2, "4", "stage1.prompts_per_step=32 in passes of 4 on 2 process(es)"),
+        ("gradient_clipping", 1.0, "0.5", "engine.gradient_clipping"),
+        ("bf16.enabled", True, "false", "model.dtype=float32"),
+        ("fp16.enabled", True, "false", "model.dtype=float32"),
+    ],
+)
+def test_a_contradiction_names_both_values_and_both_files(config, tmp_path, key, value, ours, named):
+    section, _, inner = key.partition(".")
+    with pytest.raises(UserError) as refused:
+        deepspeed_settings(config(**{section: {inner: value} if inner else value}), 2, "configs/mine.yaml")
+    said = str(refused.value)
+    assert f"{tmp_path / 'deepspeed.json'} says {key}={json.dumps(value)}" in said
+    assert f"{named} in configs/mine.yaml makes it {ours}" in said
+
+
+@pytest.mark.parametrize("section", ["optimizer", "scheduler"])
+def test_an_optimiser_or_schedule_of_its_own_is_refused(config, section):
+    with pytest.raises(UserError, match=rf"sets '{section}', but configs/mine\.yaml has .*leave '{section}' out"):
+        deepspeed_settings(config(**{section: {"type": "any"}}), 1, "configs/mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("zero", "message"),
+    [
+        ({"stage": 4}, r"zero_optimization\.stage is 4; it must be 0, 1, 2 or 3"),
+        ({"stage": "three"}, r"zero_optimization\.stage is 'three'"),
+        (
+            {"stage": 0, "offload_optimizer": {"device": "cpu"}},
+            r"zero_optimization\.offload_optimizer needs ZeRO stage 1 or more, not 0",
+        ),
+        (
+            {"stage": 2, "offload_param": {"device": "cpu"}},
+            r"zero_optimization\.offload_param needs ZeRO stage 3 or more, not 2",
+        ),
+        (
+            {"stage": 3, "offload_param": {"device": "nvme", "nvme_path": "/no/such/disk"}},
+            r"zero_optimization\.offload_param\.nvme_path='/no/such/disk' must be a folder on a local disk",
+        ),
+        (
+            {"stage": 3, "offload_optimizer": {"device": "nvme"}},
+            r"zero_optimization\.offload_optimizer\.nvme_path=None must be a folder",
+        ),
+    ],
+)
+def test_impossible_zero_settings_are_named(config, zero, message):
+    with pytest.raises(UserError, match=rf"deepspeed\.json: {message}"):
+        deepspeed_settings(config(zero_optimization=zero))
+
+
+def test_nvme_without_its_library_is_named(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(AsyncIOBuilder, "is_compatible", lambda self, verbose=False: False)
+    zero = {"stage": 3, "offload_param": {"device": "nvme", "nvme_path": str(tmp_path)}}
+    with pytest.raises(UserError, match=r"needs the library libaio .*apt-get install libaio-dev"):
+        deepspeed_settings(config(zero_optimization=zero))
+
+
+def test_an_auto_that_nothing_fills_is_refused(config):
+    with pytest.raises(UserError, match=r'nothing here can fill flops_profiler\.enabled="auto"'):
+        deepspeed_settings(config(flops_profiler={"enabled": "auto"}))
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", r"cannot be read as JSON"), ("[1]", r"must hold a JSON object")])
+def test_a_file_that_is_no_json_is_named(tmp_path, text, message):
+    (tmp_path / "broken.json").write_text(text)
+    with pytest.raises(UserError, match=rf"broken\.json {message}"):
         deepspeed_settings(Config(engine=EngineConfig(deepspeed=str(tmp_path / "broken.json"))))

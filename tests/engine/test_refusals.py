@@ -4,16 +4,7 @@ import pytest
 
 from model_adapters import AdapterError, adapter_for
 from vlrlcd.cli import parse_config
-from vlrlcd.engine import refuse_several_processes
 from vlrlcd.errors import UserError
-
-
-def test_several_processes_are_refused_and_one_is_not(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "1")
-    refuse_several_processes()
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match=r"use deepspeed --num_gpus 1"):
-        refuse_several_processes()
 
 
 def test_a_checkpoint_path_that_went_wrong_is_not_asked_of_the_hub(tmp_path, monkeypatch):

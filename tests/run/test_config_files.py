@@ -25,7 +25,9 @@ def watched(section, name, seen):
 
 
 def test_every_key_is_read_by_a_job(here, handlers, distributed, monkeypatch):
-    config, seen = config_of(here, {"model.tuning": "lora", "run.name": "it"}), set()
+    zero3 = ROOT / "configs/deepspeed/zero3.json"
+    settings = {"model.tuning": "lora", "run.name": "it", "engine.deepspeed": zero3}
+    config, seen = config_of(here, settings), set()
     # writing the configuration down is no use of it
     monkeypatch.setattr(run_folder, "to_dict", lambda config: {})
     for section in fields(config):

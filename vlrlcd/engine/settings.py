@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from deepspeed.ops.op_builder import AsyncIOBuilder
+
 from vlrlcd.config import Config
 from vlrlcd.errors import UserError
 
@@ -107,6 +109,11 @@ def _check_zero(settings: dict, path: Path) -> None:
             raise UserError(
                 f"{path}: zero_optimization.{key}.nvme_path={where.get('nvme_path')!r} must be a folder on a local "
                 "disk that can be written to."
+            )
+        if where.get("device") == "nvme" and not AsyncIOBuilder().is_compatible(verbose=False):
+            raise UserError(
+                f"{path}: zero_optimization.{key}.device=nvme needs the library libaio with its headers; install it "
+                "(apt-get install libaio-dev) or offload to the cpu."
             )
 
 

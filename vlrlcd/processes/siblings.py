@@ -1,9 +1,14 @@
 """The other processes of the run on this machine: a death among them must not leave the rest waiting."""
 
+import fcntl
 import os
 import socket
 import sys
+import tempfile
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 
@@ -12,6 +17,8 @@ from vlrlcd.processes import ranks
 POLL_S = 1.0
 GRACE_S = 10.0
 """How long a process has to notice a death by itself, from a closed connection, before it is ended."""
+NOTICE_S = 2.0
+"""How long it may take until the death of a process shows on its machine."""
 
 
 class Siblings:
@@ -23,10 +30,11 @@ class Siblings:
 
     def __init__(self):
         """Collective."""
-        mine = (socket.gethostname(), ranks.rank(), os.getpid())
-        everyone = ranks.collected([mine])
-        self._others = {r: psutil.Process(pid) for host, r, pid in everyone if host == mine[0] and r != mine[1]}
+        host, rank = socket.gethostname(), ranks.rank()
+        here = {r: pid for h, r, pid in ranks.collected([(host, rank, os.getpid())]) if h == host}
+        self._others = {r: psutil.Process(pid) for r, pid in here.items() if r != rank}
         self._finished = threading.Event()
+        self._words = _nameless_file(host, rank, leader=min(here))
 
     def __enter__(self) -> "Siblings":
         self._finished.clear()
@@ -37,21 +45,38 @@ class Siblings:
     def __exit__(self, *_) -> None:
         self._finished.set()
 
+    @contextmanager
+    def first_word(self) -> Iterator[bool]:
+        """Whether no process of this machine has said what went wrong; whoever asks first is the one to say it."""
+        fcntl.flock(self._words, fcntl.LOCK_EX)
+        try:
+            yield os.fstat(self._words).st_size == 0
+        finally:
+            os.write(self._words, b"!")
+            fcntl.flock(self._words, fcntl.LOCK_UN)
+
     def lost(self) -> str | None:
         """One sentence about a process that ended before this one, None if there is none."""
         gone = next((f"rank {r} (process {p.pid})" for r, p in self._others.items() if _ended(p)), None)
         return gone and (
-            f"{gone} ended before its time: its own words stand above, or it was killed from outside, often for want "
-            "of memory; what was saved is kept (--run.resume=true)."
+            f"error: {gone} ended before its time and without a word: it was killed from outside, often for want of "
+            "memory; what was saved is kept (--run.resume=true)."
         )
+
+    def lost_by_now(self) -> str | None:
+        """As `lost`, after the time that a death may need to show."""
+        deadline = time.monotonic() + NOTICE_S
+        while not (told := self.lost()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return told
 
     def _watch(self) -> None:
         while not self._finished.wait(POLL_S):
-            if told := self.lost():
-                if not self._finished.wait(GRACE_S):
-                    print(f"\nrank {ranks.rank()}: error: {told}", file=sys.stderr, flush=True)
-                    os._exit(1)
-                return
+            if (told := self.lost()) and not self._finished.wait(GRACE_S):
+                with self.first_word() as mine:
+                    if mine:
+                        print(f"\n{told}", file=sys.stderr, flush=True)
+                os._exit(1)
 
 
 def _ended(process: psutil.Process) -> bool:
@@ -59,3 +84,15 @@ def _ended(process: psutil.Process) -> bool:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def _nameless_file(host: str, rank: int, leader: int) -> int:
+    """A file that the processes of one machine hold open and that is gone with the last of them. Collective."""
+    made = tempfile.mkstemp(prefix="vlrlcd-")[1] if rank == leader else None
+    paths = {h: path for h, path in ranks.collected([(host, made)]) if path}
+    # each process opens it anew: locks belong to an opened file
+    descriptor = os.open(paths[host], os.O_RDWR | os.O_APPEND)
+    ranks.largest(0)
+    if made:
+        os.unlink(made)
+    return descriptor

@@ -43,7 +43,7 @@ def start_processes() -> Siblings:
     if torch.cuda.is_available():
         get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
     siblings = Siblings()
-    leaving.who_is_lost.append(siblings.lost)
+    leaving.met.append(siblings)
     return siblings
 
 

@@ -1,0 +1,85 @@
+"""Sharing out a step, without processes: what each rank would get."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.run.jobs import config_of
+from vlrlcd.errors import UserError
+from vlrlcd.job import prepare
+from vlrlcd.loader import GroupLoader
+from vlrlcd.processes import ranks, start
+
+
+@pytest.fixture
+def among(monkeypatch):
+    """Makes this process think that it is one of several."""
+
+    def pretend(rank, count):
+        monkeypatch.setattr(ranks, "rank", lambda: rank)
+        monkeypatch.setattr(ranks, "count", lambda: count)
+
+    return pretend
+
+
+@given(st.integers(1, 40), st.integers(1, 9))
+def test_shares_are_disjoint_complete_and_of_one_length(size, count):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranks, "count", lambda: count)
+        shares = []
+        for rank in range(count):
+            patch.setattr(ranks, "rank", lambda rank=rank: rank)
+            shares.append(ranks.own_share(range(size)))
+    assert {len(own) for own, _ in shares} == {math.ceil(size / count)}
+    assert sorted(i for own, real in shares for i in own[:real]) == list(range(size))
+    assert all(item == 0 for own, real in shares for item in own[real:])
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2"])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_every_prompt_counts_once_per_epoch_on_any_number_of_processes(inputs, among, stage, count):
+    among(0, 1)
+    job = prepare(config_of(inputs))
+    loader = GroupLoader(job.adapter, job.templates, job.train, job.anchors, 5, 0, True)
+    for epoch in range(2):
+        seen = []
+        for step in range(epoch * loader.steps_per_epoch, (epoch + 1) * loader.steps_per_epoch):
+            lengths = set()
+            for rank in range(count):
+                among(rank, count)
+                groups = loader.groups(step)
+                lengths.add(len(groups))
+                seen += [group.example.id for group in groups if group.weight]
+            assert len(lengths) == 1
+        assert sorted(seen) == sorted(example.id for example in job.train)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data.train_limit": 3}, r"with 3 training prompts is too little for 4 processes"),
+        ({"stage1.prompts_per_step": 2}, r"stage1\.prompts_per_step=2 is too little for 4 processes"),
+        ({"stage2.prompts_per_step": 2}, r"stage2\.prompts_per_step=2 is too little for 4 processes"),
+    ],
+)
+def test_less_work_than_processes_is_refused(inputs, among, settings, message):
+    among(0, 4)
+    with pytest.raises(UserError, match=message + r".*start fewer \(deepspeed --num_gpus N\)"):
+        prepare(config_of(inputs, settings))
+
+
+def test_float16_without_a_gpu_is_refused(inputs):
+    with pytest.raises(UserError, match=r"model\.dtype=float16 needs a GPU.*--model\.dtype=bfloat16"):
+        prepare(config_of(inputs, {"model.dtype": "float16"}))
+
+
+def test_slurm_tasks_that_know_nothing_of_each_other_are_refused(monkeypatch):
+    for name, value in {"SLURM_NTASKS": "4", "SLURM_STEP_ID": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(UserError, match=r"SLURM started 4 tasks, but RANK is not set.*srun --ntasks-per-node=1"):
+        start._refuse_lonely_tasks()
+    monkeypatch.setenv("RANK", "0")
+    start._refuse_lonely_tasks()
