@@ -68,10 +68,19 @@ def losses_of(bench: Bench, recording: dict) -> tuple[dict[str, list[float]], di
     return found, first_gradient
 
 
+def held_shares(bench: Bench) -> list[float]:
+    """Which share of the parameters of the student, and of p_sft beside it, lies in this process under ZeRO-3."""
+    student = bench.engine.student
+    models = [student.adapter.model, *([student.reference.model] if student.reference else [])]
+    parts = [[p for p in model.parameters() if hasattr(p, "ds_tensor")] for model in models]
+    return [sum(p.ds_tensor.numel() for p in part) / sum(p.ds_numel for p in part) for part in parts if part]
+
+
 def run_case(case: dict, checkpoint: Path, recording: dict, write) -> None:
     found, gradients = {}, {}
     for stage in STEPS:
         bench = Bench(config_of(case["settings"]), stage, checkpoint)
+        found["held"] = held_shares(bench)
         found[stage], gradients[stage] = losses_of(bench, recording)
         weights = bench.engine.plain_weights()
         bench.engine.close()

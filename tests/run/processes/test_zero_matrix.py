@@ -103,6 +103,12 @@ def test_accumulated_passes_equal_one_pass(found, processes, zero, per_pass):
     assert_same(found(processes, f"{zero}-full-by-{per_pass}"), found(1, "zero0-full"))
 
 
+def test_student_and_frozen_reference_are_sharded_alike(found):
+    assert found(1, "zero3-full")["json"]["held"] == pytest.approx([1, 1])
+    # a parameter of odd size is padded
+    assert found(2, "zero3-full")["json"]["held"] == pytest.approx([0.5, 0.5], abs=0.01)
+
+
 @pytest.mark.parametrize("way", ["chunked", "recomputed"])
 def test_a_sharded_head_in_chunks_and_recomputed_layers_change_nothing(found, way):
     assert_same(found(2, f"zero3-full-{way}"), found(1, "zero0-full"))
