@@ -12,8 +12,9 @@ from vlrlcd.cli import config_file, parse_config, run
 from vlrlcd.config import DataConfig
 from vlrlcd.processes import ranks
 from vlrlcd.processes.start import end_processes, start_processes
+from vlrlcd.processes.stopping import Stopped
 from vlrlcd.scenes.release import ensure_release
-from vlrlcd.trainer import Stopped, train
+from vlrlcd.trainer import train
 
 QUICKSTART = "configs/quickstart.yaml"
 
@@ -29,7 +30,7 @@ def main() -> None:
         train(config, chosen)
     except Stopped as stopped:
         if ranks.first():
-            name = stopped.args[0].name
+            name = stopped.run.name
             print(f"stopped and saved; go on with the same command and --run.name={name} --run.resume=true")
     end_processes()
 

@@ -62,7 +62,7 @@ def run(main: Callable[[], Any]) -> None:
     except (UserError, AdapterError) as error:
         leave(2, f"error: {error}", own_fault=True)
     except KeyboardInterrupt:
-        raise SystemExit("stopped before anything was begun") from None
+        leave(1, "stopped before anything was begun", own_fault=True)
     except Exception:
         leave(1, traceback.format_exc(), own_fault=False)
 

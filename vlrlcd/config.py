@@ -225,6 +225,11 @@ class Config:
 RATES = {"stage1": {"full": 1e-5, "lora": 2e-4}, "stage2": {"full": 1e-6, "lora": 5e-6}}
 
 
+def used_stages(config: Config) -> tuple[str, ...]:
+    """The sections of the stages that train."""
+    return ("stage1",) if config.stage2.method == "sft" else ("stage1", "stage2")
+
+
 def learning_rate(config: Config, stage: str) -> float:
     """The peak learning rate of `stage1` or `stage2`, the default of its kind of tuning where none is given."""
     return getattr(config, stage).learning_rate or RATES[stage][config.model.tuning]

@@ -1,5 +1,7 @@
 """Token log-probs and exact KL from hidden states, in chunks: `[B, T, V]` logits never exist.
 
+`token_logps` and `token_kl` are collective: every process calls them, so that all run the same number of chunks.
+
 Placeholder ids are masked alike in sampling, student and reference. Everything is float32 at temperature 1.
 """
 

@@ -9,14 +9,14 @@ from model_adapters import ModelAdapter, PromptRow, adapter_for
 from vlrlcd.anchors.collect import Ledger, collect, load_anchors
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import DatasetColumn
-from vlrlcd.config import Config
+from vlrlcd.config import Config, used_stages
 from vlrlcd.data.card import Card, load_card
 from vlrlcd.data.encode import check_lengths
 from vlrlcd.data.example import Example
 from vlrlcd.data.images import check_images, size_hw
 from vlrlcd.data.prompts import Templates
 from vlrlcd.data.readers import read_split
-from vlrlcd.engine import deepspeed_settings
+from vlrlcd.engine import deepspeed_settings, zero_stage
 from vlrlcd.errors import UserError
 from vlrlcd.group import Group
 from vlrlcd.methods import METHODS
@@ -30,6 +30,7 @@ class Job:
 
     Attributes:
         adapter: without its weights.
+        layout: what a checkpoint to resume from depends on besides the configuration.
         anchors: text by prompt id.
         ledger: what the anchors cost.
     """
@@ -39,6 +40,7 @@ class Job:
     templates: Templates
     train: list[Example]
     held_out: list[Example]
+    layout: dict[str, int]
     anchors: dict[str, str]
     ledger: Ledger
 
@@ -55,8 +57,9 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     Raises:
         UserError, AdapterError: one sentence that names the place and the cure.
     """
-    deepspeed_settings(config, ranks.count(), str(source))
     _check_precision(config)
+    settings = deepspeed_settings(config, ranks.count(), str(source))
+    layout = {"processes": ranks.count(), "ZeRO stage": zero_stage(settings)}
     adapter = adapter_for(config.model.checkpoint)
     _check_scorer(config, adapter)
     card = load_card(config.data.dataset)
@@ -73,7 +76,7 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
         _check_judge_lengths(config, adapter, templates, train, anchors)
         return anchors, ledger
 
-    return Job(adapter, card, templates, train, held_out, *ranks.once(checked_anchors))
+    return Job(adapter, card, templates, train, held_out, layout, *ranks.once(checked_anchors))
 
 
 def training_examples(config: Config, card: Card) -> list[Example]:
@@ -163,10 +166,10 @@ def _check_precision(config: Config) -> None:
 
 def _check_processes(config: Config, train: list[Example]) -> None:
     processes = ranks.count()
+    per_step = {stage: getattr(config, stage).prompts_per_step for stage in used_stages(config)}
     sizes = {
         f"{config.data.root} with {len(train)} training prompts": len(train),
-        f"stage1.prompts_per_step={config.stage1.prompts_per_step}": config.stage1.prompts_per_step,
-        f"stage2.prompts_per_step={config.stage2.prompts_per_step}": config.stage2.prompts_per_step,
+        **{f"{stage}.prompts_per_step={size}": size for stage, size in per_step.items()},
     }
     for said, size in sizes.items():
         if size < processes:

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import time
 from importlib.metadata import version
@@ -35,16 +36,27 @@ class RunFolder:
     that after a kill no step stands there twice.
     """
 
-    def __init__(self, config: Config, default_name: str):
+    def __init__(self, config: Config, default_name: str, layout: dict[str, int]):
         """Makes a new folder, or opens the named one with `run.resume`. Collective: only the first process writes.
+
+        Args:
+            config: everything that the run depends on.
+            default_name: of a run that is given none.
+            layout: what its checkpoints depend on besides, written into each place.
 
         Raises:
             UserError: a named run that exists, or one to resume that does not, that began with another configuration,
-                or that another number of processes has left a checkpoint of.
+                or whose checkpoint has another layout; a folder that a process on another machine does not see.
         """
+        self.layout = layout
         self._with_boards = config.run.tensorboard
         self._boards: dict[str, SummaryWriter] = {}
         self.path: Path = ranks.once(lambda: self._open(config, default_name))
+        if not (self.path / "config.yaml").exists():
+            raise UserError(
+                f"{socket.gethostname()} does not see {self.path}, which the first process has just made: put run.root "
+                "on a file system that all machines share."
+            )
         self.checkpoints = self.path / "checkpoints"
         self.place: dict[str, Any] = ranks.once(self._found_place)
 
@@ -60,11 +72,12 @@ class RunFolder:
 
     def _found_place(self) -> dict[str, Any]:
         place = self._read("place.json") or {"stage": "stage1", "step": 0, "tag": None}
-        if place["tag"] and place.get("processes", 1) != ranks.count():
-            raise UserError(
-                f"{self.checkpoints / place['tag']} was written by {place.get('processes', 1)} processes, and this is "
-                f"{ranks.count()}: resume with as many."
-            )
+        for name, now in self.layout.items() if place["tag"] else ():
+            if (before := place["layout"][name]) != now:
+                raise UserError(
+                    f"{self.checkpoints / place['tag']} was written with {name} = {before}, and now it is {now}: "
+                    "resume as the run was started."
+                )
         for name in STREAMS:
             if self._length(name) > (keep := place.get("lengths", {}).get(name, 0)):
                 os.truncate(self.path / name, keep)
@@ -97,7 +110,7 @@ class RunFolder:
     def save_place(self, **place: Any) -> None:
         """Records where to go on, in one step."""
         lengths = {name: self._length(name) for name in STREAMS}
-        self.place = {**place, "processes": ranks.count(), "lengths": lengths}
+        self.place = {**place, "layout": self.layout, "lengths": lengths}
         self._write("place.json", self.place)
 
     def record(self, **facts: Any) -> None:

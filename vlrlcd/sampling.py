@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from model_adapters import ModelAdapter, PromptBatch
+from model_adapters import ModelAdapter, Prefix, PromptBatch
 from vlrlcd.draws import generator, pick
 from vlrlcd.head import allowed_logprobs
 from vlrlcd.prefix_branches import Tokens, causal_mask
@@ -81,7 +81,7 @@ def sample(
         if step + 1 == settings.max_new_tokens or not goes_on(bool(alive)):
             return draws
         if not alive:
-            _idle_step(adapter, slots_BS.device)
+            _idle_step(adapter, prefix)
             continue
 
         keep = sorted({b for b, _ in alive})
@@ -127,9 +127,9 @@ def _decode_step(adapter, prefix, ids_BA, branch_BA, slots_BS, depth, cache) -> 
     return hidden_BAH, slots_BS
 
 
-def _idle_step(adapter: ModelAdapter, device: torch.device) -> None:
+def _idle_step(adapter: ModelAdapter, prefix: Prefix) -> None:
     """The modules of a decoding step in their order, for a process that has finished while others have not."""
-    zero_11 = torch.zeros(1, 1, dtype=torch.long, device=device)
-    embeds_11H = adapter.embed_tokens(zero_11)
-    hidden_11H = adapter.decode_states(embeds_11H, zero_11, torch.ones_like(zero_11, dtype=torch.bool)[None, None])
+    sees_1111 = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=prefix.mask_BP.device)
+    embeds_11H = adapter.embed_tokens(torch.zeros_like(sees_1111[0, 0], dtype=torch.long))
+    hidden_11H = adapter.decode_states(embeds_11H, prefix.positions[..., :1, :1], sees_1111)
     allowed_logprobs(adapter, hidden_11H[:, -1])

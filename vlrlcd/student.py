@@ -133,11 +133,12 @@ class Student(nn.Module):
         return list(self.adapter.model.parameters())
 
     @torch.no_grad()
-    def plain_weights(self, whole: Callable) -> dict[str, Tensor]:
+    def plain_weights(self, whole: Callable, keep: bool) -> dict[str, Tensor]:
         """The state dict of the plain model on the CPU, LoRA merged in.
 
         Args:
-            whole: context manager that makes the given parameters whole, and costs nothing where they are.
+            whole: context manager that makes the given parameters whole, and costs nothing where they are; collective.
+            keep: False only takes part in making them whole, and returns nothing.
         """
         weights: dict[str, Tensor] = {}
         merged: set[str] = set()
@@ -145,11 +146,11 @@ class Student(nn.Module):
             if isinstance(module, LoraLayer):
                 merged |= {f"{name}.{inner}" for inner, _ in module.named_modules() if inner}
                 with whole(list(module.parameters())):
-                    weights |= _cpu_copies(name, _merged(module))
+                    weights |= _cpu_copies(name, _merged(module)) if keep else {}
             elif name not in merged:
                 own = dict(module.named_parameters(recurse=False))
                 with whole(list(own.values())):
-                    weights |= _cpu_copies(name, own)
+                    weights |= _cpu_copies(name, own) if keep else {}
         return weights
 
 

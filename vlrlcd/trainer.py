@@ -1,7 +1,6 @@
 """The two stages, as one loop."""
 
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from vlrlcd.loader import GroupLoader, shuffled_anchors
 from vlrlcd.methods import METHODS, Scale, Step, preference_step, sample_candidates, sft_step
 from vlrlcd.processes import ranks
 from vlrlcd.processes.start import start_processes
+from vlrlcd.processes.stopping import Stopped, listen, stop_asked, stop_if_asked
 from vlrlcd.progress import progress
 from vlrlcd.ranking.distribution import NothingToCalibrate, calibrate_tau
 from vlrlcd.ranking.rank import Ranker, margins
@@ -26,10 +26,6 @@ from vlrlcd.report import write_report
 from vlrlcd.run_folder import RunFolder, folder_for
 from vlrlcd.student import DTYPES, Student
 from vlrlcd.summary import print_results, print_stage, print_start
-
-
-class Stopped(BaseException):
-    """SIGTERM or Ctrl-C came; a checkpoint was saved. No Exception, or what guards against bad images catches it."""
 
 
 def train(config: Config, source: str | Path) -> Path:
@@ -41,14 +37,14 @@ def train(config: Config, source: str | Path) -> Path:
 
     Raises:
         UserError: before any long work, for whatever the user can mend.
-        Stopped: after a signal, everything saved.
+        Stopped: after a signal to any of the processes, in all of them, everything saved.
     """
     transformers_logging.disable_progress_bar()
     with start_processes():
         default_name = Path(source).stem
-        folder_for(config, default_name)
+        ranks.once(lambda: folder_for(config, default_name))
         job = prepare(config, source)
-        return Trainer(config, job, RunFolder(config, default_name)).run()
+        return Trainer(config, job, RunFolder(config, default_name, job.layout)).run()
 
 
 class Trainer:
@@ -58,7 +54,6 @@ class Trainer:
         self.config, self.job, self.folder = config, job, run
         self.clock = Clock()
         self.clock.seconds.update(run.place.get("seconds", {}))
-        self.stop_asked = self.in_steps = False
         self.loaders = {stage: self._loader(stage) for stage in ("stage1", "stage2")}
         self.steps = {stage: loader.steps(getattr(config, stage).epochs) for stage, loader in self.loaders.items()}
         if METHODS[config.stage2.method] is None:
@@ -66,15 +61,18 @@ class Trainer:
 
     def run(self) -> Path:
         """Both stages with their evaluations, from wherever the run stands."""
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, self._ask_to_stop)
+        listen()
         if ranks.first():
             print_start(self.config, self.job, self.folder)
         self.folder.record(teacher_calls=len(self.job.anchors), steps=self.steps)
-        if self.folder.place["stage"] == "stage1":
-            self._imitate()
-        if self.folder.place["stage"] == "stage2":
-            self._prefer()
+        try:
+            if self.folder.place["stage"] == "stage1":
+                self._imitate()
+            if self.folder.place["stage"] == "stage2":
+                self._prefer()
+        except Stopped as stopped:
+            stopped.run = self.folder.path
+            raise
         self.folder.record(phase_seconds=dict(self.clock.seconds))
         self.folder.close()
         ranks.once(lambda: print_results(self.folder, self.job, self.config, write_report(self.folder.path)))
@@ -106,7 +104,6 @@ class Trainer:
         place, steps = self.folder.place, self.steps[stage]
         if place["tag"]:
             engine.load(self.folder.checkpoints, place["tag"])
-        self.in_steps = True
         bar = progress(desc=stage, unit="step", initial=place["step"], total=steps)
         for step in range(place["step"], steps):
             before = self.clock.seconds.copy()
@@ -117,15 +114,13 @@ class Trainer:
                 rate, norm = engine.step(step)
             self._log(bar, stage, step, done, rate, norm, self.clock.seconds - before)
             due = self.config.run.save_every and (step + 1) % self.config.run.save_every == 0
-            # a signal may have reached some processes only, or one a step before the other
-            stop = ranks.any_of(self.stop_asked)
+            stop = stop_asked()
             # the last step is always kept, so that nothing after it can cost it
             if due or stop or step + 1 == steps:
                 self._save(engine, stage, step + 1)
             if stop:
-                raise Stopped(self.folder.path)
+                raise Stopped
         bar.close()
-        self.in_steps = False
 
     def _scale(self, engine: Engine) -> Scale:
         """tau and gamma as configured, as calibrated before, or calibrated now."""
@@ -144,6 +139,7 @@ class Trainer:
         collected, ranker = [], self._ranker()
         steps = min(self.config.ranking.calibration_steps, self.steps["stage2"])
         for step in progress(range(steps), desc="calibrate tau", unit="batch"):
+            stop_if_asked()
             with self.clock("calibrate"):
                 groups = self.loaders["stage2"].groups(step)
                 sample_candidates(engine, self.config, groups, f"calibration {step}")
@@ -226,9 +222,3 @@ class Trainer:
         shown = {"loss": f"{done.figures['loss']:.3f}", "tok/s": f"{speed:.0f}"}
         bar.set_postfix({**shown, **{phase: f"{s:.2f}s" for phase, s in seconds.items()}}, refresh=False)
         bar.update()
-
-    def _ask_to_stop(self, *_) -> None:
-        self.stop_asked = True
-        # outside the steps nothing is half done that would not be done again
-        if not self.in_steps:
-            raise Stopped(self.folder.path)

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -79,6 +81,8 @@ def test_chunks_change_neither_value_nor_gradient(work, monkeypatch, rows_per_ch
     for found, wanted in zip(results(), whole, strict=True):
         torch.testing.assert_close(found, wanted)
     assert max(sizes) <= rows_per_chunk
+    chunks = math.ceil(13 / rows_per_chunk)
+    assert len(sizes) % chunks == 0 and len(set(sizes[:chunks])) <= 2
 
 
 def test_placeholders_have_no_probability_and_no_gradient(work):

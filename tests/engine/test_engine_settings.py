@@ -57,7 +57,7 @@ def test_auto_and_missing_values_come_from_the_configuration(config, given):
 
 def test_what_is_the_users_own_stays(config):
     given = {"steps_per_print": 7, "fp16": {"enabled": "auto", "loss_scale_window": 500, "hysteresis": 2}}
-    filled = deepspeed_settings(config("float16", **given))
+    filled = deepspeed_settings(config("float16", zero_optimization={"stage": 1}, **given))
     assert filled["steps_per_print"] == 7
     assert filled["fp16"] == {"enabled": True, "loss_scale_window": 500, "hysteresis": 2}
 
@@ -65,6 +65,8 @@ def test_what_is_the_users_own_stays(config):
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_every_shipped_file_is_accepted(path, dtype, tmp_path, monkeypatch):
+    if (path.stem, dtype) == ("zero0", "float16"):
+        pytest.skip("refused, see below")
     monkeypatch.setattr(AsyncIOBuilder, "is_compatible", lambda self, verbose=False: True)
     settings = path.read_text().replace("/local_nvme", str(tmp_path))
     (tmp_path / path.name).write_text(settings)
@@ -107,8 +109,8 @@ def test_a_contradiction_names_both_values_and_both_files(config, tmp_path, key,
     assert f"{named} in configs/mine.yaml makes it {ours}" in said
 
 
-@pytest.mark.parametrize("section", ["optimizer", "scheduler"])
-def test_an_optimiser_or_schedule_of_its_own_is_refused(config, section):
+@pytest.mark.parametrize("section", ["optimizer", "scheduler", "bfloat16", "torch_autocast", "tensor_parallel"])
+def test_what_this_project_does_itself_is_refused_in_the_json(config, section):
     with pytest.raises(UserError, match=rf"sets '{section}', but configs/mine\.yaml has .*leave '{section}' out"):
         deepspeed_settings(config(**{section: {"type": "any"}}), 1, "configs/mine.yaml")
 
@@ -117,6 +119,7 @@ def test_an_optimiser_or_schedule_of_its_own_is_refused(config, section):
     ("zero", "message"),
     [
         ({"stage": 4}, r"zero_optimization\.stage is 4; it must be 0, 1, 2 or 3"),
+        (True, r"zero_optimization must be a section like"),
         ({"stage": "three"}, r"zero_optimization\.stage is 'three'"),
         (
             {"stage": 0, "offload_optimizer": {"device": "cpu"}},
@@ -139,6 +142,20 @@ def test_an_optimiser_or_schedule_of_its_own_is_refused(config, section):
 def test_impossible_zero_settings_are_named(config, zero, message):
     with pytest.raises(UserError, match=rf"deepspeed\.json: {message}"):
         deepspeed_settings(config(zero_optimization=zero))
+
+
+def test_float16_without_zero_is_refused_because_it_would_not_be_scaled(config):
+    with pytest.raises(UserError, match=r"stage=0, but model\.dtype=float16 in mine\.yaml needs loss scaling.*zero1"):
+        deepspeed_settings(config("float16"), 1, "mine.yaml")
+
+
+def test_a_stage_that_does_not_run_contradicts_nothing(config):
+    made = config(**EQUAL)
+    made.stage2.prompts_per_step = 7
+    with pytest.raises(UserError, match=r"stage2\.prompts_per_step"):
+        deepspeed_settings(made, 2)
+    made.stage2.method = "sft"
+    assert deepspeed_settings(made, 2)
 
 
 def test_nvme_without_its_library_is_named(config, tmp_path, monkeypatch):

@@ -49,26 +49,28 @@ def config_of(*settings: dict) -> Config:
 
 def start(*settings: dict, processes: int = 0) -> subprocess.Popen:
     """`scripts/train.py`; without a launcher, or under DeepSpeed's with so many processes."""
-    return launch(processes, "scripts/train.py", *flags(*settings))
+    return launch(processes and deepspeed(processes), "scripts/train.py", *flags(*settings))
 
 
-def launch(processes: int, script: str, *arguments: str, **more: str) -> subprocess.Popen:
+def deepspeed(processes: int) -> list[str]:
+    """DeepSpeed's launcher for so many processes of this machine."""
+    return [str(BIN / "deepspeed"), "--num_gpus", str(processes), "--master_port", str(free_port())]
+
+
+def launch(launcher: list[str], script: str, *arguments: str, **more: str) -> subprocess.Popen:
     """A script as a process of its own session, so that a signal can reach all that it starts.
 
     Args:
-        processes: started by DeepSpeed's launcher; 0 is none, without a launcher.
+        launcher: the command that starts processes; none is Python itself.
         script: relative to the root of the repository.
         arguments: of the script.
         more: variables of its environment.
     """
-    program = [sys.executable]
-    if processes:
-        program = [str(BIN / "deepspeed"), "--num_gpus", str(processes), "--master_port", str(free_port())]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **more}
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         environment.pop(name, None)
     return subprocess.Popen(
-        [*program, str(ROOT / script), *arguments],
+        [*(launcher or [sys.executable]), str(ROOT / script), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

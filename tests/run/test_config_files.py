@@ -24,7 +24,7 @@ def watched(section, name, seen):
     section.__class__ = Watched
 
 
-def test_every_key_is_read_by_a_job(here, handlers, distributed, monkeypatch):
+def test_every_key_is_read_by_a_job(here, handlers, distributed, own_linear, monkeypatch):
     zero3 = ROOT / "configs/deepspeed/zero3.json"
     settings = {"model.tuning": "lora", "run.name": "it", "engine.deepspeed": zero3}
     config, seen = config_of(here, settings), set()

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from vlrlcd.errors import UserError
 from vlrlcd.job import prepare
 from vlrlcd.loader import GroupLoader
 from vlrlcd.processes import ranks, start
+from vlrlcd.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -75,11 +77,30 @@ def test_float16_without_a_gpu_is_refused(inputs):
         prepare(config_of(inputs, {"model.dtype": "float16"}))
 
 
-def test_slurm_tasks_that_know_nothing_of_each_other_are_refused(monkeypatch):
-    for name, value in {"SLURM_NTASKS": "4", "SLURM_STEP_ID": "0"}.items():
-        monkeypatch.setenv(name, value)
+@pytest.mark.parametrize("variable", ["SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE"])
+def test_tasks_that_know_nothing_of_each_other_are_refused(monkeypatch, variable):
+    monkeypatch.setenv(variable, "4")
     monkeypatch.delenv("RANK", raising=False)
-    with pytest.raises(UserError, match=r"SLURM started 4 tasks, but RANK is not set.*srun --ntasks-per-node=1"):
+    with pytest.raises(UserError, match=rf"{variable} says 4 tasks, but RANK is not set.*srun --ntasks-per-node=1"):
         start._refuse_lonely_tasks()
     monkeypatch.setenv("RANK", "0")
     start._refuse_lonely_tasks()
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(UserError, match=r"process 2 of this machine has no GPU, there are 2: start at most 2"):
+        start._refuse_missing_gpus()
+
+
+def test_a_run_folder_that_another_machine_does_not_see_is_named(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(ranks, "once", lambda work: tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"does not see .*elsewhere.*put run\.root on a file system that all machines"):
+        RunFolder(config_of(inputs), "it", {})
+
+
+def test_a_stage_that_does_not_run_needs_no_prompts(inputs, among, monkeypatch):
+    among(0, 4)
+    monkeypatch.setattr(ranks, "once", lambda work: work())
+    assert prepare(config_of(inputs, {"stage2.prompts_per_step": 2, "stage2.method": "sft"}))

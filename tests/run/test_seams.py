@@ -9,7 +9,8 @@ import pytest
 from tests.run.jobs import config_of, figures, lines, same_bits, weights
 from vlrlcd.data import images
 from vlrlcd.errors import UserError
-from vlrlcd.trainer import Stopped, Trainer, train
+from vlrlcd.processes.stopping import Stopped
+from vlrlcd.trainer import Trainer, train
 
 RESUME = {"run.name": "it", "run.resume": "true"}
 
@@ -59,7 +60,8 @@ def test_a_stop_at_the_last_step_of_a_stage_saves_that_step(here, tmp_path, hand
 
     def asking(self, bar, now, step, *rest):
         log(self, bar, now, step, *rest)
-        self.stop_asked = now == stage and step == 2
+        if now == stage and step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch, pytest.raises(Stopped):
         patch.setattr(Trainer, "_log", asking)

@@ -1,6 +1,6 @@
-"""DeepSpeed: initialise, run, step, save, load. The only room that knows the word ZeRO."""
+"""DeepSpeed: initialise, run, step, save, load. All that depends on the ZeRO stage is done here."""
 
 from vlrlcd.engine.engine import Engine
-from vlrlcd.engine.settings import deepspeed_settings
+from vlrlcd.engine.settings import deepspeed_settings, zero_stage
 
-__all__ = ["Engine", "deepspeed_settings"]
+__all__ = ["Engine", "deepspeed_settings", "zero_stage"]

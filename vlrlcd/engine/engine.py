@@ -1,5 +1,7 @@
 """A student under DeepSpeed's engine."""
 
+import gc
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vlrlcd.config import Config
-from vlrlcd.engine.gathering import gathered, room_to_gather, shard_from_the_cpu
+from vlrlcd.engine.gathering import forget, gathered, room_to_gather, shard_from_the_cpu
 from vlrlcd.engine.schedule import learning_rate_at
 from vlrlcd.engine.settings import deepspeed_settings, zero_stage
 from vlrlcd.errors import UserError
@@ -79,14 +81,19 @@ class Engine:
         # DeepSpeed averages over the processes
         self._engine.backward(loss * ranks.count(), scale_wrt_gas=False)
 
-    def step(self, step: int) -> tuple[float, float]:
-        """One optimiser step at the scheduled rate. Returns (learning rate, gradient norm before clipping)."""
+    def step(self, step: int) -> tuple[float, float | None]:
+        """One optimiser step at the scheduled rate. Returns (learning rate, gradient norm before clipping).
+
+        The norm is None if it is not finite, which under float16 means that loss scaling left the step out, or if the
+        JSON told DeepSpeed not to compute it.
+        """
         rate = learning_rate_at(step, self.steps, self.peak_rate, self.warmup)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         norm = self._plain_norm()
         self._engine.step()
-        return rate, float(norm if norm is not None else self._engine.get_global_grad_norm())
+        norm = self._engine.get_global_grad_norm() if norm is None else norm
+        return rate, float(norm) if norm is not None and math.isfinite(norm) else None
 
     def _plain_norm(self) -> Tensor | None:
         """The norm where DeepSpeed leaves the optimiser bare: it clips there without telling."""
@@ -96,7 +103,7 @@ class Engine:
 
     def plain_weights(self) -> dict[str, Tensor] | None:
         """The weights of a plain checkpoint on the CPU, LoRA merged in, in the first process; None in the others."""
-        weights = self.student.plain_weights(deepspeed.zero.GatheredParameters)
+        weights = self.student.plain_weights(deepspeed.zero.GatheredParameters, keep=ranks.first())
         return weights if ranks.first() else None
 
     def save(self, folder: Path, tag: str) -> None:
@@ -104,12 +111,16 @@ class Engine:
         partial = f"{tag}.partial"
         ranks.once(lambda: shutil.rmtree(folder / partial, ignore_errors=True))
         self._engine.save_checkpoint(folder, tag=partial, save_latest=False, exclude_frozen_parameters=True)
-        ranks.once(lambda: None)
         ranks.once(lambda: _replace(folder / partial, folder / tag))
 
     def close(self) -> None:
-        """Frees optimiser and gradients before the next stage builds its own."""
+        """Frees everything before the next stage builds its own; the engine is spent."""
         self._engine.destroy()
+        forget(self.student)
+        self.student = self._engine = self._optimizer = None
+        # DeepSpeed's objects hold each other in circles
+        gc.collect()
+        deepspeed.get_accelerator().empty_cache()
 
     def load(self, folder: Path, tag: str) -> None:
         """Restores weights and optimiser.

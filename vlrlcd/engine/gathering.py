@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import deepspeed
 import psutil
 import torch
+from deepspeed.runtime.zero import parameter_offload
+from deepspeed.runtime.zero.partitioned_param_coordinator import PartitionedParameterCoordinator
 from torch import nn
 
 from vlrlcd.processes import ranks
@@ -18,11 +20,21 @@ MIB = 2**20
 
 
 def shard_from_the_cpu(student: Student, settings: dict) -> None:
-    """Shards a module that was read on the CPU, one parameter at a time: no device ever holds the whole."""
+    """Shards a module that was read on the CPU, one parameter at a time: no device has to hold the whole for it."""
     device = torch.device(deepspeed.get_accelerator().current_device_name())
     deepspeed.zero.Init(module=student, config_dict_or_path=settings)
     for buffer in student.buffers():
         buffer.data = buffer.data.to(device)
+
+
+def forget(student: Student) -> None:
+    """Makes DeepSpeed let go of a student: it keeps every module that it ever sharded, in a list and in a cache."""
+    stack = parameter_offload.FWD_MODULE_STACK
+    stack[:] = [module for module in stack if module is not student]
+    for method in vars(PartitionedParameterCoordinator).values():
+        # the cache stands behind a decorator that hides it
+        for cell in getattr(method, "__closure__", None) or ():
+            getattr(cell.cell_contents, "cache_clear", lambda: None)()
 
 
 def room_to_gather(student: Student, device: torch.device, wanted: str) -> tuple[bool, str]:
@@ -34,14 +46,17 @@ def room_to_gather(student: Student, device: torch.device, wanted: str) -> tuple
         wanted: `auto` lets the estimate decide; `always` and `never` do not.
     """
     needed = sum(p.ds_numel * p.element_size() for p in student.trained_model_parameters())
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _free_memory_of_a_process()
-    fits = not ranks.any_of(needed > SHARE_OF_FREE_MEMORY * free)
-    gathers = {"auto": fits, "always": True, "never": False}[wanted]
+    # of the fullest process, so that all decide alike
+    free = -ranks.largest(-_free_memory(device))
+    gathers = {"auto": needed <= SHARE_OF_FREE_MEMORY * free, "always": True, "never": False}[wanted]
     how = "gathers the student once per rollout" if gathers else "runs on the sharded student, slowly"
     return gathers, f"{how}: {needed / MIB:,.0f} of {free / MIB:,.0f} MiB free a process (engine.gather={wanted})"
 
 
-def _free_memory_of_a_process() -> float:
+def _free_memory(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        return torch.cuda.mem_get_info(device)[0]
     return psutil.virtual_memory().available / local_count()
 
 

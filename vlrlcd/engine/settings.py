@@ -9,12 +9,14 @@ from typing import Any
 
 from deepspeed.ops.op_builder import AsyncIOBuilder
 
-from vlrlcd.config import Config
+from vlrlcd.config import Config, used_stages
 from vlrlcd.errors import UserError
 
 OURS = {
     "optimizer": "AdamW with engine.weight_decay and the rates of stage1 and stage2",
     "scheduler": "a warm-up over engine.warmup and a cosine",
+    **dict.fromkeys(("bfloat16", "amp", "torch_autocast"), "model.dtype for the precision"),
+    **dict.fromkeys(("tensor_parallel", "sequence_parallel_size", "pipeline"), "data parallelism only"),
 }
 """Sections of a DeepSpeed JSON whose work this project does itself, and what it does."""
 
@@ -46,6 +48,11 @@ def deepspeed_settings(config: Config, processes: int = 1, source: str = "the co
                 'write "auto" in the JSON or make the two equal.'
             )
     _check_zero(settings, path)
+    if config.model.dtype == "float16" and not zero_stage(settings):
+        raise UserError(
+            f"{path} says zero_optimization.stage=0, but model.dtype=float16 in {source} needs loss scaling, which "
+            "DeepSpeed applies from stage 1 on: take configs/deepspeed/zero1.json."
+        )
     filled = {
         **settings,
         "train_batch_size": processes,
@@ -54,7 +61,7 @@ def deepspeed_settings(config: Config, processes: int = 1, source: str = "the co
         "gradient_clipping": config.engine.gradient_clipping,
         "bf16": {**_section(settings, "bf16"), "enabled": config.model.dtype == "bfloat16"},
         "fp16": {**_section(settings, "fp16"), "enabled": config.model.dtype == "float16"},
-        # under offload DeepSpeed insists on an optimiser of its own; torch's fused AdamW is as good on a CPU
+        # under offload DeepSpeed would insist on an optimiser of its own, and ours steps on a CPU too
         "zero_force_ds_cpu_optimizer": False,
     }
     if left := _auto_keys(filled):
@@ -74,6 +81,8 @@ def _read(path: Path) -> dict:
         raise UserError(f"engine.deepspeed: {path} cannot be read as JSON ({error}).") from None
     if not isinstance(settings, dict):
         raise UserError(f"engine.deepspeed: {path} must hold a JSON object, but holds a {type(settings).__name__}.")
+    if not isinstance(settings.get("zero_optimization", {}), dict):
+        raise UserError(f'{path}: zero_optimization must be a section like {{"stage": 2}}.')
     # DeepSpeed takes its own default for an "auto" in this section
     zero = {key: value for key, value in _section(settings, "zero_optimization").items() if value != "auto"}
     return {**settings, "zero_optimization": zero}
@@ -86,7 +95,7 @@ def _from_the_yaml(config: Config, processes: int) -> Iterator[tuple[str, Any, s
     yield "bf16.enabled", dtype == "bfloat16", f"model.dtype={dtype}"
     yield "fp16.enabled", dtype == "float16", f"model.dtype={dtype}"
     yield "train_micro_batch_size_per_gpu", per_pass, "engine.prompts_per_pass"
-    for stage in ("stage1", "stage2"):
+    for stage in used_stages(config):
         size, named = getattr(config, stage).prompts_per_step, f"{stage}.prompts_per_step"
         passes = math.ceil(math.ceil(size / processes) / per_pass)
         yield "train_batch_size", size, named

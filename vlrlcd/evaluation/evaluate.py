@@ -16,6 +16,7 @@ from vlrlcd.evaluation.intervals import interval
 from vlrlcd.evaluation.predictions import write_predictions
 from vlrlcd.job import Job
 from vlrlcd.processes import ranks
+from vlrlcd.processes.stopping import stop_if_asked
 from vlrlcd.progress import progress
 from vlrlcd.sampling import SamplingSettings
 
@@ -31,12 +32,17 @@ class Answers:
 def answer(
     engine: Engine, templates: Templates, examples: list[Example], kind: str, config: Config, label: str
 ) -> Answers:
-    """Greedy answers to the `student` or `direct` prompt of every example, shared out over the processes."""
+    """Greedy answers to the `student` or `direct` prompt of every example, shared out over the processes.
+
+    Raises:
+        Stopped: a signal came.
+    """
     settings = SamplingSettings(branches=1, max_new_tokens=config.sampling.max_new_tokens, temperature=0.0)
     (own, real), size = ranks.own_share(examples), config.evaluation.prompts_per_pass
     found: list[tuple[str, float]] = []
     with engine.rollout():
         for start in progress(range(0, len(own), size), desc=f"evaluate {label}", unit="batch"):
+            stop_if_asked()
             part = own[start : start + size]
             batch = engine.adapter.collate([encode(engine.adapter, templates.render(kind, e)) for e in part])
             draws = engine.sample(batch, settings, np.zeros((len(part), 1, settings.max_new_tokens)))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 HOLD_BACK_S = 5.0
 """What every process trips over before they met, the first one says for all: meanwhile the launcher ends the others."""
 
-met: "list[Siblings]" = []
+siblings: "Siblings | None" = None
 """The processes of this machine, once they have met."""
 
 
@@ -36,10 +36,10 @@ def leave(code: int, words: str, own_fault: bool) -> NoReturn:
     if rank := int(os.environ.get("RANK", "0")):
         # the first process may have left a line unfinished
         words = f"\nrank {rank}: {words}"
-    if met:
-        with met[0].first_word() as mine:
+    if siblings:
+        with siblings.first_word() as mine:
             if mine:
-                print((not own_fault and met[0].lost_by_now()) or words, file=sys.stderr, flush=True)
+                print((not own_fault and siblings.lost_by_now()) or words, file=sys.stderr, flush=True)
     else:
         time.sleep(HOLD_BACK_S if rank else 0)
         print(words, file=sys.stderr, flush=True)

@@ -33,7 +33,7 @@ def first() -> bool:
 
 
 def once(work: Callable[[], T]) -> T:
-    """What `work` gives in the first process, in all of them; the others wait for it."""
+    """What `work` gives in the first process, in all of them; they wait for it, and it does not wait for them."""
     told = [work() if first() else None]
     if count() > 1:
         distributed.broadcast_object_list(told, src=0, group=_group())

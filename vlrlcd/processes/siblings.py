@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
@@ -30,11 +31,11 @@ class Siblings:
 
     def __init__(self):
         """Collective."""
-        host, rank = socket.gethostname(), ranks.rank()
-        here = {r: pid for h, r, pid in ranks.collected([(host, rank, os.getpid())]) if h == host}
+        machine, rank = _machine(), ranks.rank()
+        here = {r: pid for m, r, pid in ranks.collected([(machine, rank, os.getpid())]) if m == machine}
         self._others = {r: psutil.Process(pid) for r, pid in here.items() if r != rank}
         self._finished = threading.Event()
-        self._words = _nameless_file(host, rank, leader=min(here))
+        self._words = _nameless_file(machine, rank, leader=min(here))
 
     def __enter__(self) -> "Siblings":
         self._finished.clear()
@@ -86,12 +87,20 @@ def _ended(process: psutil.Process) -> bool:
         return True
 
 
-def _nameless_file(host: str, rank: int, leader: int) -> int:
+def _machine() -> str:
+    """What processes that can see each other share: host name, boot, and process numbers (not so in containers)."""
+    namespace = Path("/proc/self/ns/pid")
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    return socket.gethostname() + (f" {boot.read_text()} {os.readlink(namespace)}" if namespace.exists() else "")
+
+
+def _nameless_file(machine: str, rank: int, leader: int) -> int:
     """A file that the processes of one machine hold open and that is gone with the last of them. Collective."""
-    made = tempfile.mkstemp(prefix="vlrlcd-")[1] if rank == leader else None
-    paths = {h: path for h, path in ranks.collected([(host, made)]) if path}
-    # each process opens it anew: locks belong to an opened file
-    descriptor = os.open(paths[host], os.O_RDWR | os.O_APPEND)
+    descriptor, made = tempfile.mkstemp(prefix="vlrlcd-") if rank == leader else (None, None)
+    paths = {m: path for m, path in ranks.collected([(machine, made)]) if path}
+    if descriptor is None:
+        # opened anew, because a lock belongs to an opened file
+        descriptor = os.open(paths[machine], os.O_RDWR)
     ranks.largest(0)
     if made:
         os.unlink(made)

@@ -30,6 +30,7 @@ def start_processes() -> Siblings:
         UserError: SLURM started several tasks that know nothing of each other.
     """
     _refuse_lonely_tasks()
+    _refuse_missing_gpus()
     for name, value in ALONE.items():
         os.environ.setdefault(name, value)
     _share_the_cores()
@@ -43,7 +44,7 @@ def start_processes() -> Siblings:
     if torch.cuda.is_available():
         get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
     siblings = Siblings()
-    leaving.met.append(siblings)
+    leaving.siblings = siblings
     return siblings
 
 
@@ -65,9 +66,18 @@ def _share_the_cores() -> None:
 
 
 def _refuse_lonely_tasks() -> None:
-    tasks = int(os.environ.get("SLURM_NTASKS", "1"))
-    if tasks > 1 and "SLURM_STEP_ID" in os.environ and "RANK" not in os.environ:
+    for variable in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE"):
+        if int(os.environ.get(variable, "1")) > 1 and "RANK" not in os.environ:
+            raise UserError(
+                f"{variable} says {os.environ[variable]} tasks, but RANK is not set, so each would train alone: start "
+                "one task a machine, each with torchrun (srun --ntasks-per-node=1 torchrun ...; docs/scaling.md)."
+            )
+
+
+def _refuse_missing_gpus() -> None:
+    local, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if gpus and local >= gpus:
         raise UserError(
-            f"SLURM started {tasks} tasks, but RANK is not set, so each would train alone: start one task a machine "
-            "with `srun --ntasks-per-node=1 torchrun ...` (docs/scaling.md)."
+            f"process {local} of this machine has no GPU, there are {gpus}: start at most {gpus} (--num_gpus, "
+            "--nproc_per_node)."
         )

@@ -3,7 +3,7 @@ import json
 import pytest
 from safetensors.torch import load_file
 
-from tests.run.jobs import ROOT, finish, launch
+from tests.run.jobs import ROOT, deepspeed, finish, launch
 
 ZEROS = ["zero0", "zero1", "zero2", "zero3", "zero2_offload", "zero3_offload"]
 
@@ -29,7 +29,9 @@ def run_cases(tmp_path_factory, checkpoint):
         out = tmp_path_factory.mktemp("cases")
         job = {"checkpoint": str(checkpoint), "recording": recording, "cases": cases}
         (out / "job.json").write_text(json.dumps(job))
-        code, _, err = finish(launch(processes, "tests/run/processes/program.py", str(out / "job.json"), str(out)), 400)
+        code, _, err = finish(
+            launch(deepspeed(processes), "tests/run/processes/program.py", str(out / "job.json"), str(out)), 400
+        )
         assert code == 0, err
         return {name: results(out, name) for name in cases}
 

@@ -10,8 +10,21 @@ import time
 import psutil
 import pytest
 
-from tests.run.jobs import ROOT, figures, finish, free_port, launch, lines, same_bits, send_at, start, weights
+from tests.run.jobs import (
+    ROOT,
+    deepspeed,
+    figures,
+    finish,
+    free_port,
+    launch,
+    lines,
+    same_bits,
+    send_at,
+    start,
+    weights,
+)
 from vlrlcd.processes.siblings import GRACE_S
+from vlrlcd.scenes.release import write_release
 
 STUMBLE = "tests/run/processes/stumble.py"
 LONGER = {"stage1.epochs": 3, "stage2.epochs": 3, "evaluation.limit": 2, "run.name": "it", "run.save_every": 3}
@@ -49,12 +62,32 @@ def test_killed_and_stopped_a_job_goes_on_to_the_same_bits(here, tmp_path, zero_
     assert len(figures(tmp_path / "it")) not in (9, 18)
 
     code, out, err = finish(start(settings, RESUME, processes=1))
-    assert "was written by 2 processes, and this is 1: resume with as many" in err
+    assert "was written with processes = 2, and now it is 1: resume as the run was started" in err
     code, _, err = finish(start(settings, RESUME, processes=2))
     assert code == 0, err
     assert same_bits(weights(tmp_path / "it"), weights(tmp_path / "expected"))
     assert figures(tmp_path / "it") == figures(tmp_path / "expected")
     assert lines(tmp_path / "it/samples.jsonl") == lines(tmp_path / "expected/samples.jsonl")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+def test_during_an_evaluation_too(here, tmp_path, sent):
+    write_release(tmp_path / "scenes", "train", 12, seed=0)
+    write_release(tmp_path / "scenes", "val", 600, seed=0)
+    longer = {"evaluation.limit": 0, "evaluation.prompts_per_pass": 1, "run.name": "it"}
+    job = start({**here, **longer, "data.root": tmp_path / "scenes"}, processes=2)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "it/run.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(1)
+    os.kill(rank_of(job, 1).pid, sent)
+    code, out, err = finish(job)
+    assert not (tmp_path / "it/eval.json").exists()
+    assert "Traceback" not in out + err
+    if sent == signal.SIGTERM:
+        assert (code, out.count("stopped and saved"), err.count("error: ")) == (0, 1, 0), err
+    else:
+        assert (code != 0, out.count("stopped and saved"), err.count("error: rank 1")) == (True, 0, 1), err
 
 
 @pytest.mark.parametrize(
@@ -67,7 +100,7 @@ def test_killed_and_stopped_a_job_goes_on_to_the_same_bits(here, tmp_path, zero_
 )
 def test_the_first_error_stands_on_top(fault, first_words):
     began = time.monotonic()
-    code, out, err = finish(launch(2, STUMBLE, fault))
+    code, out, err = finish(launch(deepspeed(2), STUMBLE, fault))
     assert time.monotonic() - began < 60
     assert code != 0
     said = [line for line in err.splitlines() if "error:" in line or "Traceback" in line]
