@@ -32,9 +32,6 @@ lint: .venv/installed
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --editable ".[test]"
-	# DeepSpeed compiles a helper at its first start on a CPU: do it now, not in the middle of the demo
-	-$(ENV) $(BIN)/python -c "from deepspeed.accelerator import get_accelerator as a; \
-	b = a().create_op_builder('ShareMemCommBuilder'); b and b.is_compatible() and b.load()" > /dev/null 2>&1
 	touch $@
 
 clean:

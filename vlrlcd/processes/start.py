@@ -1,7 +1,5 @@
 """Joining the process group, however the processes were started."""
 
-import contextlib
-import io
 import os
 import sys
 import warnings
@@ -27,7 +25,7 @@ def start_processes() -> Siblings:
     Returns the other processes of this machine, still to be watched.
 
     Raises:
-        UserError: SLURM started several tasks that know nothing of each other.
+        UserError: tasks that know nothing of each other, or more processes than GPUs.
     """
     _refuse_lonely_tasks()
     _refuse_missing_gpus()
@@ -37,10 +35,11 @@ def start_processes() -> Siblings:
     deepspeed.logger.setLevel("ERROR")
     # how DeepSpeed calls torch is not the user's business
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
-    # DeepSpeed compiles a helper with the first ninja it finds, and every change of ninja compiles it anew
+    # its reduction for inference on a CPU takes half a minute to compile and leaves its buffers in memory for good
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    # what DeepSpeed compiles for NVMe it compiles with ninja, which lies beside Python
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    with contextlib.redirect_stdout(io.StringIO()):
-        deepspeed.init_distributed(verbose=False)
+    deepspeed.init_distributed(verbose=False)
     if torch.cuda.is_available():
         get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
     siblings = Siblings()

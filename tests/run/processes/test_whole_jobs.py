@@ -19,6 +19,7 @@ FIVE = {"stage1.prompts_per_step": 5, "stage2.prompts_per_step": 5, "stage2.epoc
 )
 def jobs(request, inputs, zero_files, tmp_path_factory):
     """(run of one process, run of several, lines of the audit `rank path`)."""
+    shared_memory = set(Path("/dev/shm").iterdir())
     root, (several, zero, gather) = tmp_path_factory.mktemp("jobs"), request.param
     shared = {**inputs, **FIVE, "run.root": root}
     sharded = {"engine.deepspeed": zero_files[zero], "engine.gather": gather}
@@ -27,6 +28,7 @@ def jobs(request, inputs, zero_files, tmp_path_factory):
         settings = {**shared, **zero, "run.name": processes}
         code, _, err = finish(launch(deepspeed(processes), "scripts/train.py", *flags(settings), **more))
         assert code == 0, err
+    assert not set(Path("/dev/shm").iterdir()) - shared_memory, "a process left its buffers in memory"
     written = [line.split(maxsplit=1) for line in (root / "audit").read_text().splitlines()]
     return root / "1", root / str(several), written
 
