@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from tests.run.jobs import CONFIG, deepspeed, finish, launch
+from tests.run.jobs import deepspeed, finish, launch
 
 
 @pytest.mark.slow
 def test_two_processes_reach_the_accuracy_of_one(tmp_path):
     found = {}
     for processes in (1, 2):
-        arguments = [f"--config={CONFIG}", f"--run.root={tmp_path}", f"--run.name={processes}"]
+        arguments = [f"--run.root={tmp_path}", f"--run.name={processes}"]
         code, _, err = finish(launch(deepspeed(processes), "scripts/train.py", *arguments), 600)
         assert code == 0, err
         found[processes] = json.loads((tmp_path / f"{processes}/eval.json").read_text())["aokvqa_mc"]["val"]
