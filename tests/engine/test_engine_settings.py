@@ -119,6 +119,7 @@ def test_what_this_project_does_itself_is_refused_in_the_json(config, section):
     ("zero", "message"),
     [
         ({"stage": 4}, r"zero_optimization\.stage is 4; it must be 0, 1, 2 or 3"),
+        ({"stage": "auto"}, r'zero_optimization\.stage="auto" would mean no ZeRO'),
         (True, r"zero_optimization must be a section like"),
         ({"stage": "three"}, r"zero_optimization\.stage is 'three'"),
         (

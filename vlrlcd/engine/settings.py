@@ -83,6 +83,8 @@ def _read(path: Path) -> dict:
         raise UserError(f"engine.deepspeed: {path} must hold a JSON object, but holds a {type(settings).__name__}.")
     if not isinstance(settings.get("zero_optimization", {}), dict):
         raise UserError(f'{path}: zero_optimization must be a section like {{"stage": 2}}.')
+    if _section(settings, "zero_optimization").get("stage") == "auto":
+        raise UserError(f'{path}: zero_optimization.stage="auto" would mean no ZeRO; write 0, 1, 2 or 3.')
     # DeepSpeed takes its own default for an "auto" in this section
     zero = {key: value for key, value in _section(settings, "zero_optimization").items() if value != "auto"}
     return {**settings, "zero_optimization": zero}
