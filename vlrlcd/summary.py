@@ -22,8 +22,7 @@ def print_start(config: Config, job: Job, run: RunFolder) -> None:
     calls, judged = len(job.anchors), len(job.anchors) * config.sampling.candidates
     print(f"run          {run.path}")
     print(f"student      {config.model.checkpoint} ({job.adapter.config.model_type}, {config.model.tuning})")
-    if ranks.count() > 1:
-        print(f"processes    {ranks.count()}, {config.engine.deepspeed}")
+    print(f"processes    {ranks.count()}, ZeRO stage {job.layout['ZeRO stage']} ({config.engine.deepspeed})")
     print(f"data         {job.card.name}: {len(job.train)} training prompts, {len(job.held_out)} held out")
     print(f"teacher      {calls} anchors, {job.ledger.calls} asked now (judging every candidate would take {judged})")
 

@@ -29,7 +29,15 @@ def run(whole):
 
 def test_it_says_what_it_does_and_where_the_result_is(whole, run):
     out = whole[2]
-    for said in ("llava", "12 training prompts", "4 held out", "12 anchors", "3 steps of 4 prompts", "pretrained"):
+    for said in (
+        "llava",
+        "12 training prompts",
+        "4 held out",
+        "12 anchors",
+        "3 steps of 4 prompts",
+        "ZeRO stage 0",
+        "pretrained",
+    ):
         assert said in out
     assert str(run / "report.html") in out
     assert "Traceback" not in out + whole[3]
