@@ -23,7 +23,7 @@ from vlrlcd.processes import ranks
 STREAMS = ("metrics.jsonl", "samples.jsonl")
 MAY_CHANGE = {
     *("run.name", "run.root", "run.resume", "run.save_every", "run.tensorboard"),
-    *("engine.prompts_per_pass", "evaluation.prompts_per_pass", "model.activation_checkpointing"),
+    *("engine.prompts_per_pass", "evaluation.prompts_per_pass", "model.activation_checkpointing", "engine.gather"),
 }
 """Keys that a resumed run may have otherwise: where and how often it saves, and how much memory it takes."""
 PACKAGES = ("torch", "transformers", "deepspeed", "peft", "numpy")
