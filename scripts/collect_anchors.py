@@ -1,27 +1,120 @@
 """Asks the teacher for the anchors that the store lacks, once per training prompt.
 
-    python scripts/collect_anchors.py --config configs/FILE.yaml
+    python scripts/collect_anchors.py --config FILE --dry-run            how many calls, about what cost; asks nobody
+    python scripts/collect_anchors.py --config FILE --max-calls=20       a first taste
+    python scripts/collect_anchors.py --config FILE --max-usd=50         all of it, within a budget
+    python scripts/collect_anchors.py --config FILE --write-batch=DIR    request files for OpenAI's batch API instead
+    python scripts/collect_anchors.py --config FILE --read-batch=DIR     and their results
 
-Training does this by itself for the anchors that a data set brings along.
+Every answer is stored as soon as it is there: Ctrl-C, a crash or a full disk lose none, and the same command goes on.
+Teachers, keys, prices and privacy: docs/teachers.md.
 """
 
-from vlrlcd.anchors.collect import collect
+import sys
+from pathlib import Path
+
+from vlrlcd.anchors.asks import Ask, asks
+from vlrlcd.anchors.batch import read_results, write_requests
+from vlrlcd.anchors.budget import Limits
+from vlrlcd.anchors.collect import collect, load_anchors, missing
+from vlrlcd.anchors.collector import Collection
+from vlrlcd.anchors.estimate import estimate
+from vlrlcd.anchors.ledger import spending
+from vlrlcd.anchors.prices import Prices
+from vlrlcd.anchors.quality import check_quality
+from vlrlcd.anchors.ready import anchor_store
 from vlrlcd.anchors.store import AnchorStore
-from vlrlcd.cli import parse_config, run
+from vlrlcd.anchors.teachers import Teacher, teacher_for
+from vlrlcd.cli import parse, run
+from vlrlcd.config import Config
 from vlrlcd.data.card import load_card
 from vlrlcd.data.images import check_images
 from vlrlcd.data.prompts import Templates
-from vlrlcd.job import anchor_store, teacher, training_examples
+from vlrlcd.data.splits import training_examples
+from vlrlcd.errors import UserError
+
+FLAGS = {
+    "--dry-run": {"action": "store_true", "help": "say how many calls it would take and about what cost; ask nobody"},
+    "--max-calls": {"type": int, "default": None, "help": "stop after so many requests, retries included"},
+    "--max-usd": {"type": float, "default": None, "help": "stop before this collection costs more"},
+    "--write-batch": {"type": str, "default": "", "help": "write request files for OpenAI's batch API into a folder"},
+    "--read-batch": {"type": str, "default": "", "help": "read the results of such a batch, a file or a folder"},
+}
 
 
 def main() -> None:
-    config = parse_config(__doc__)
+    config, flags = parse(__doc__, own_flags=FLAGS)
+    _check_flags(config, flags)
     card = load_card(config.data.dataset)
     examples = training_examples(config, card)
+    teacher = teacher_for(config, card)
     check_images(examples)
+    wanted = asks(examples, Templates(card), teacher)
     with AnchorStore(anchor_store(config)) as store:
-        ledger = collect(examples, Templates(card), teacher(config, card), store)
-        print(f"{store.path}: {ledger.calls} anchors asked for, {ledger.cached} were there, {len(store)} in all")
+        todo = missing(wanted, store)
+        print(f"{store.path}: {len(wanted) - len(todo):,} of {len(wanted):,} prompts have an answer of {teacher.name}")
+        if flags.dry_run:
+            prices = Prices(config.teacher.prices) if teacher.has_price else None
+            print("\n".join(estimate(todo, teacher, store, config.teacher, prices)))
+        elif flags.write_batch:
+            for path in write_requests(todo, config.teacher, Path(flags.write_batch)):
+                print(f"{path}  {path.stat().st_size / 1e6:,.1f} MB")
+        else:
+            done = _collected(config, flags, wanted, teacher, store)
+            _tell(done, wanted, teacher, store, config, card.task == "multiple_choice")
+
+
+def _check_flags(config: Config, flags) -> None:
+    for flag, value in (("--max-calls", flags.max_calls), ("--max-usd", flags.max_usd)):
+        if value is not None and value <= 0:
+            raise UserError(f"{flag}={value} must be above 0.")
+    if (flags.write_batch or flags.read_batch) and config.teacher.kind != "chat":
+        raise UserError(f"batch files are for teacher.kind=chat, and teacher.kind is {config.teacher.kind}.")
+
+
+def _collected(config: Config, flags, wanted: list[Ask], teacher: Teacher, store: AnchorStore) -> Collection:
+    if flags.read_batch:
+        prices = Prices(config.teacher.prices)
+        return read_results(Path(flags.read_batch), wanted, config.teacher, store, prices)
+    limits = Limits(flags.max_calls, flags.max_usd)
+    return collect(wanted, teacher, store, config.teacher, limits, interruptible=True)
+
+
+def _tell(
+    done: Collection, wanted: list[Ask], teacher: Teacher, store: AnchorStore, config: Config, names_choice: bool
+) -> None:
+    """What was collected, what it took, what of it training will set aside; exits with 1 if something went wrong."""
+    todo = missing(wanted, store)
+    print(f"{done.answered:,} anchors stored, {len(store):,} in the store, {len(todo):,} prompts still without")
+    if done.by_others:
+        print(f"another collector answered {done.by_others:,}")
+    if done.elsewhere:
+        print(f"{done.elsewhere:,} results answer nothing that this configuration asks; they were left")
+    if done.ledger:
+        print(f"took {spending(done.ledger.facts(), teacher.has_price)}")
+        candidates = config.sampling.candidates
+        print(f"a teacher that judges {candidates} candidates of each would take {len(wanted) * candidates:,} calls")
+    if done.ledger.total.unpriced:
+        print(f"the cost is not whole: {config.teacher.prices} has no price of {teacher.name}, or no usage was told")
+    _tell_set_aside(wanted, todo, teacher, store, config, names_choice)
+    for place, why in done.given_up[:5]:
+        print(f"no answer: {place}: {why}", file=sys.stderr)
+    if done.stopped:
+        print(f"stopped: {done.stopped}", file=sys.stderr)
+    if todo and (done.given_up or done.stopped):
+        print("the same command goes on with what is missing", file=sys.stderr)
+    if done.interrupted or done.given_up:
+        sys.exit(130 if done.interrupted else 1)
+
+
+def _tell_set_aside(
+    wanted: list[Ask], todo: list[Ask], teacher: Teacher, store: AnchorStore, config: Config, names_choice: bool
+) -> None:
+    lacking = {ask.key for ask in todo}
+    answered = [ask for ask in wanted if ask.key not in lacking]
+    anchors = load_anchors(answered, teacher, store, command="")
+    for reason, count in check_quality(answered, anchors, config.anchors, names_choice).reasons.items():
+        print(f"training will set aside {count:,}: {reason}")
 
 
 if __name__ == "__main__":

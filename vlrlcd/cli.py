@@ -4,13 +4,14 @@ import difflib
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from model_adapters import AdapterError
 from vlrlcd.config import Config, check
@@ -19,22 +20,35 @@ from vlrlcd.processes.leaving import leave
 
 
 def parse_config(description: str, default_config: str | None = None, argv: list[str] | None = None) -> Config:
-    """The configuration from `--config FILE` and `--section.key=value`, checked.
+    """The configuration alone, see `parse`."""
+    return parse(description, default_config, argv)[0]
+
+
+def parse(
+    description: str,
+    default_config: str | None = None,
+    argv: list[str] | None = None,
+    own_flags: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+) -> tuple[Config, Namespace]:
+    """The configuration from `--config FILE` and `--section.key=value`, checked, and a script's own flags.
 
     Args:
         description: first lines of `--help`.
         default_config: the YAML taken when no `--config` is given.
         argv: the command line without the program; `sys.argv` if None.
+        own_flags: arguments of `ArgumentParser.add_argument` by flag (`"--dry-run"`).
 
     Raises:
         UserError: an unknown key (with the nearest known one), a wrong type, an impossible value.
     """
     parser = ArgumentParser(description=description, exit_on_error=False)
+    for flag, arguments in own_flags.items():
+        parser.add_argument(flag, **arguments)
     parser.add_argument("--config", type=str, default=default_config, help="YAML file with any of the keys below")
     parser.add_argument("--local_rank", type=int, default=0, help="given by the launcher, ignored")
     parser.add_class_arguments(Config, None)
     argv = sys.argv[1:] if argv is None else argv
-    _refuse_unknown(_flag_keys(argv), "the command line")
+    _refuse_unknown([key for key in _flag_keys(argv) if f"--{key}" not in own_flags], "the command line")
     path = config_file(argv) or default_config
     defaults = _read_yaml(path) if path else {}
     _refuse_unknown(_yaml_keys(defaults), str(path))
@@ -44,7 +58,7 @@ def parse_config(description: str, default_config: str | None = None, argv: list
         raise UserError(f"configuration: {' '.join(str(error).split())}") from None
     config = Config(**{f.name: getattr(built, f.name) for f in fields(Config)})
     check(config)
-    return config
+    return config, built
 
 
 def to_dict(config: Any) -> dict:

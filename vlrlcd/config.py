@@ -1,7 +1,7 @@
 """The whole configuration as typed dataclasses. Every field is a YAML key and a flag `--section.key=value`."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from vlrlcd.errors import UserError
 
@@ -51,16 +51,82 @@ class DataConfig:
 
 @dataclass(kw_only=True)
 class AnchorsConfig:
-    """The teacher's answers, one per prompt.
+    """The teacher's answers, one per prompt, and which of them are trained on.
 
     Attributes:
-        style: which text of the data set's own columns serves as the anchor: the first rationale and the answer, or
-            the answer alone.
-        store: the SQLite file that keeps every answer; empty is anchors.sqlite under data.root.
+        style: which text of the data set's own columns serves as the anchor of teacher.kind=column: the first rationale
+            and the answer, or the answer alone.
+        store: the SQLite file that keeps every answer; empty is anchors.sqlite under data.root, or a file in anchors/
+            where data.root is a hub id.
+        contradictions: what becomes of an anchor that names another choice than the row's own answer, or none:
+            set_aside leaves its prompt out of training, keep trains on it.
+        min_characters: shorter anchors are set aside.
+        max_characters: longer anchors are set aside; 0 is no limit.
+        language: ISO 639-1 code (en, de, zh, ...): anchors that are clearly in another language are set aside; empty
+            does not look.
     """
 
     style: Literal["explained", "terse"] = "explained"
     store: str = ""
+    contradictions: Literal["set_aside", "keep"] = "set_aside"
+    min_characters: int = 1
+    max_characters: int = 0
+    language: str = ""
+
+
+@dataclass(kw_only=True)
+class TeacherConfig:
+    """Who gives the anchors (docs/teachers.md).
+
+    Attributes:
+        kind: column is the data set's own answers; chat an OpenAI-compatible endpoint, also asked through batch files;
+            local a checkpoint on this machine; file answers that you have already.
+        model: the model's name at the endpoint, or the checkpoint of a local teacher.
+        file: JSONL of teacher.kind=file, a line {"id": ..., "text": ...} per prompt.
+        max_tokens: longest answer, in the teacher's tokens.
+        temperature: 0 is greedy; null leaves it out of the request, for models that refuse it.
+        max_tokens_field: what the endpoint calls max_tokens; older and local servers want max_tokens.
+        extra_body: further fields of every request, such as {"seed": 1}; part of the content key.
+        images: send leaves the images in; leave_out sends the text alone.
+        image_max_side: longer images are scaled down to so many pixels; 0 keeps their size.
+        image_detail: what the endpoint is told about image resolution; auto says nothing.
+        base_url: of the endpoint, up to and with /v1.
+        api_key_env: the environment variable that holds the key; empty is OPENAI_API_KEY for OpenAI's own address and
+            no key for any other.
+        api_key_file: a file outside any repository that holds the key, instead of a variable.
+        allow_plain_http: send prompts, images and key unencrypted to another machine.
+        concurrency: requests in flight at once; for a local teacher the prompts of one batch.
+        requests_per_minute: limit of the endpoint; 0 is none.
+        tokens_per_minute: limit of the endpoint, kept by estimate; 0 is none.
+        timeout_s: seconds that one request may take from first byte to last.
+        attempts: requests for one prompt before it is given up in this collection.
+        prices: JSON of USD per token by model, keys as litellm names them.
+        device_map: how accelerate places a local teacher: auto, balanced, sequential, cpu, ...
+        dtype: of a local teacher's weights.
+    """
+
+    kind: Literal["column", "chat", "local", "file"] = "column"
+    model: str = ""
+    file: str = ""
+    max_tokens: int = 512
+    temperature: float | None = 0.0
+    max_tokens_field: str = "max_completion_tokens"
+    extra_body: dict[str, Any] = field(default_factory=dict)
+    images: Literal["send", "leave_out"] = "send"
+    image_max_side: int = 1024
+    image_detail: Literal["auto", "low", "high"] = "auto"
+    base_url: str = "https://api.openai.com/v1"
+    api_key_env: str = ""
+    api_key_file: str = ""
+    allow_plain_http: bool = False
+    concurrency: int = 16
+    requests_per_minute: float = 0.0
+    tokens_per_minute: float = 0.0
+    timeout_s: float = 120.0
+    attempts: int = 8
+    prices: str = "configs/prices.json"
+    device_map: str = "auto"
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
 
 
 @dataclass(kw_only=True)
@@ -214,6 +280,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     anchors: AnchorsConfig = field(default_factory=AnchorsConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     ranking: RankingConfig = field(default_factory=RankingConfig)
     stage1: Stage1Config = field(default_factory=Stage1Config)
@@ -248,6 +315,10 @@ def check(config: Config) -> None:
         "model.lora_rank": config.model.lora_rank,
         "ranking.calibration_steps": config.ranking.calibration_steps,
         "evaluation.resamples": config.evaluation.resamples,
+        "teacher.max_tokens": config.teacher.max_tokens,
+        "teacher.concurrency": config.teacher.concurrency,
+        "teacher.timeout_s": config.teacher.timeout_s,
+        "teacher.attempts": config.teacher.attempts,
         "model.lora_alpha": config.model.lora_alpha,
     }
     not_negative = {
@@ -262,6 +333,12 @@ def check(config: Config) -> None:
         "stage1.learning_rate": config.stage1.learning_rate,
         "stage2.learning_rate": config.stage2.learning_rate,
         "engine.weight_decay": config.engine.weight_decay,
+        "anchors.min_characters": config.anchors.min_characters,
+        "anchors.max_characters": config.anchors.max_characters,
+        "teacher.temperature": config.teacher.temperature or 0.0,
+        "teacher.image_max_side": config.teacher.image_max_side,
+        "teacher.requests_per_minute": config.teacher.requests_per_minute,
+        "teacher.tokens_per_minute": config.teacher.tokens_per_minute,
     }
     for key, value in positive.items():
         if value <= 0:

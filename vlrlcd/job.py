@@ -6,16 +6,14 @@ from pathlib import Path
 import torch
 
 from model_adapters import ModelAdapter, PromptRow, adapter_for
-from vlrlcd.anchors.collect import Ledger, collect, load_anchors
-from vlrlcd.anchors.store import AnchorStore
-from vlrlcd.anchors.teachers import DatasetColumn
+from vlrlcd.anchors.ready import ReadyAnchors, ready_anchors
 from vlrlcd.config import Config, used_stages
 from vlrlcd.data.card import Card, load_card
 from vlrlcd.data.encode import check_lengths
 from vlrlcd.data.example import Example
 from vlrlcd.data.images import check_images, size_hw
 from vlrlcd.data.prompts import Templates
-from vlrlcd.data.readers import read_split
+from vlrlcd.data.splits import held_out_examples, training_examples
 from vlrlcd.engine import deepspeed_settings, zero_stage
 from vlrlcd.errors import UserError
 from vlrlcd.group import Group
@@ -30,9 +28,9 @@ class Job:
 
     Attributes:
         adapter: without its weights.
+        train: the prompts that are trained on, each with an anchor.
         layout: what a checkpoint to resume from depends on besides the configuration.
-        anchors: text by prompt id.
-        ledger: what the anchors cost.
+        anchors: the teacher's answers, what was set aside, what they cost.
     """
 
     adapter: ModelAdapter
@@ -41,12 +39,11 @@ class Job:
     train: list[Example]
     held_out: list[Example]
     layout: dict[str, int]
-    anchors: dict[str, str]
-    ledger: Ledger
+    anchors: ReadyAnchors
 
 
 def prepare(config: Config, source: str | Path = "the configuration") -> Job:
-    """Reads and checks configuration, checkpoint family, data, images, lengths and anchors, in this order.
+    """Reads and checks configuration, checkpoint family, data, images, lengths and anchors, in this order; no network.
 
     The first process alone decodes images, counts tokens and opens the anchor store; the others are told the anchors.
 
@@ -68,56 +65,18 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     held_out = held_out_examples(config, card)
     _check_processes(config, train)
 
-    def checked_anchors() -> tuple[dict[str, str], Ledger]:
+    def checked_anchors() -> ReadyAnchors:
         check_images([*train, *held_out])
         check_lengths(adapter, templates, [*train, *held_out], config.sampling.max_new_tokens)
         _check_oracle(config, card, train)
-        anchors, ledger = _anchors(config, card, templates, train)
-        _check_judge_lengths(config, adapter, templates, train, anchors)
-        return anchors, ledger
+        anchors = ready_anchors(config, card, templates, train, source)
+        _check_judge_lengths(config, adapter, templates, train, anchors.texts)
+        return anchors
 
-    return Job(adapter, card, templates, train, held_out, layout, *ranks.once(checked_anchors))
-
-
-def training_examples(config: Config, card: Card) -> list[Example]:
-    """The training prompts, cut at data.train_limit."""
-    wanted = config.data
-    return _limited(read_split(card, wanted.root, wanted.train_split, _images(config)), wanted.train_limit)
-
-
-def held_out_examples(config: Config, card: Card) -> list[Example]:
-    """The prompts of evaluation.split, cut at evaluation.limit; none where no split is named."""
-    wanted = config.evaluation
-    if not wanted.split:
-        return []
-    return _limited(read_split(card, config.data.root, wanted.split, _images(config)), wanted.limit)
-
-
-def anchor_store(config: Config) -> Path:
-    """Where the anchors are kept."""
-    return Path(config.anchors.store or Path(config.data.root) / "anchors.sqlite")
-
-
-def teacher(config: Config, card: Card) -> DatasetColumn:
-    """The teacher that the configuration names."""
-    return DatasetColumn("rationale" if card.task == "rationale" else config.anchors.style)
-
-
-def _anchors(config: Config, card: Card, templates: Templates, train: list[Example]) -> tuple[dict[str, str], Ledger]:
-    asked = teacher(config, card)
-    with AnchorStore(anchor_store(config)) as store:
-        # a column of the data set costs nothing and leaves nowhere, so it is read here and now
-        ledger = collect(train, templates, asked, store)
-        anchors = load_anchors(train, templates, asked, store)
-    return anchors, ledger
-
-
-def _images(config: Config) -> str | None:
-    return config.data.images or None
-
-
-def _limited(examples: list[Example], limit: int) -> list[Example]:
-    return examples[:limit] if limit else examples
+    anchors = ranks.once(checked_anchors)
+    train = [example for example in train if example.id in anchors.texts]
+    _check_processes(config, train)
+    return Job(adapter, card, templates, train, held_out, layout, anchors)
 
 
 def _check_judge_lengths(
@@ -126,8 +85,9 @@ def _check_judge_lengths(
     """The judge's prompt is longer than the student's: it shows the anchor, and perhaps a candidate."""
     layout, longest = SCORERS[config.ranking.scorer].layout, config.sampling.max_new_tokens
     for example in train:
+        if (anchor := anchors.get(example.id)) is None:
+            continue
         counts = tuple(adapter.image_token_counts([size_hw(source) for source in example.images]))
-        anchor = anchors[example.id]
         row, answer = PromptRow((), {}, counts), adapter.encode_answer(anchor)
         prompt = layout(adapter, templates, Group(example, row, anchor, answer, checkable=False))
         tokens = len(prompt.row.ids) + max(len(branch) for branch in prompt.branches)

@@ -24,8 +24,12 @@ STREAMS = ("metrics.jsonl", "samples.jsonl")
 MAY_CHANGE = {
     *("run.name", "run.root", "run.resume", "run.save_every", "run.tensorboard"),
     *("engine.prompts_per_pass", "evaluation.prompts_per_pass", "model.activation_checkpointing", "engine.gather"),
+    *("teacher.base_url", "teacher.api_key_env", "teacher.api_key_file", "teacher.allow_plain_http"),
+    *("teacher.concurrency", "teacher.requests_per_minute", "teacher.tokens_per_minute", "teacher.timeout_s"),
+    *("teacher.attempts", "teacher.max_tokens_field", "teacher.prices", "teacher.device_map", "anchors.store"),
 }
-"""Keys that a resumed run may have otherwise: where and how often it saves, and how much memory it takes."""
+"""Keys that a resumed run may have otherwise: where and how often it saves, how much memory it takes, and how the
+teacher is reached, who is not asked again."""
 PACKAGES = ("torch", "transformers", "deepspeed", "peft", "numpy")
 
 
@@ -100,6 +104,11 @@ class RunFolder:
     def log_samples(self, lines: list[dict]) -> None:
         """A step's groups, one line of samples.jsonl each."""
         self._append("samples.jsonl", lines)
+
+    def save_set_aside(self, lines: list[dict]) -> None:
+        """set_aside.jsonl: the prompts that are not trained on, and why; no file where there are none."""
+        if lines and ranks.first() and not (self.path / "set_aside.jsonl").exists():
+            self._append("set_aside.jsonl", lines)
 
     def logged(self, stage: str, key: str) -> list[Any]:
         """One figure over the steps of a stage."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 from statistics import fmean
 
+from vlrlcd.anchors.ledger import spending
 from vlrlcd.config import Config, learning_rate
 from vlrlcd.job import Job
 from vlrlcd.processes import ranks
@@ -19,12 +20,22 @@ PERCENT = {"accuracy", "direct_answer", "truthful_rationales"}
 
 def print_start(config: Config, job: Job, run: RunFolder) -> None:
     """Run, student, data, teacher calls."""
-    calls, judged = len(job.anchors), len(job.anchors) * config.sampling.candidates
     print(f"run          {run.path}")
     print(f"student      {config.model.checkpoint} ({job.adapter.config.model_type}, {config.model.tuning})")
     print(f"processes    {ranks.count()}, ZeRO stage {job.layout['ZeRO stage']} ({config.engine.deepspeed})")
     print(f"data         {job.card.name}: {len(job.train)} training prompts, {len(job.held_out)} held out")
-    print(f"teacher      {calls} anchors, {job.ledger.calls} asked now (judging every candidate would take {judged})")
+    for line in _teacher_lines(job, config.sampling.candidates):
+        print(line)
+
+
+def _teacher_lines(job: Job, candidates: int) -> list[str]:
+    facts = job.anchors.facts(candidates)
+    anchors, judged = facts["anchors"], facts["calls_if_it_judged"]
+    lines = [f"teacher      {facts['name']}: {anchors} anchors (judging every candidate would take {judged} calls)"]
+    lines += [f"  set aside  {count}: {reason}" for reason, count in facts["set_aside"].items()]
+    if spent := facts["collected"]:
+        lines.append(f"  collected  {spending(spent, spent['cost_usd'] or spent['unpriced'])}")
+    return lines
 
 
 def print_stage(config: Config, stage: str, steps: int, trainable: list[dict], sampling: str | None) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from transformers.utils import logging as transformers_logging
@@ -64,7 +65,9 @@ class Trainer:
         listen()
         if ranks.first():
             print_start(self.config, self.job, self.folder)
-        self.folder.record(teacher_calls=len(self.job.anchors), steps=self.steps)
+        facts = self.job.anchors.facts(self.config.sampling.candidates)
+        self.folder.record(teacher=facts, steps=self.steps)
+        self.folder.save_set_aside([asdict(found) for found in self.job.anchors.set_aside])
         try:
             if self.folder.place["stage"] == "stage1":
                 self._imitate()
@@ -155,7 +158,7 @@ class Trainer:
             ) from None
 
     def _loader(self, stage: str) -> GroupLoader:
-        job, seed, anchors = self.job, self.config.run.seed, self.job.anchors
+        job, seed, anchors = self.job, self.config.run.seed, self.job.anchors.texts
         if stage == "stage2" and self.config.ranking.control == "anchors_shuffled":
             anchors = shuffled_anchors(anchors, seed)
         size = getattr(self.config, stage).prompts_per_step

@@ -8,12 +8,15 @@ from contextlib import closing
 
 import pytest
 
-from vlrlcd.anchors.store import SCHEMA_VERSION, Anchor, AnchorStore
+from vlrlcd.anchors.anchor import Anchor
+from vlrlcd.anchors.schema import ANCHORS, APPLICATION_ID, SCHEMA_VERSION
+from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.errors import UserError
 
 WRITER = """
 import sys
-from vlrlcd.anchors.store import Anchor, AnchorStore
+from vlrlcd.anchors.anchor import Anchor
+from vlrlcd.anchors.store import AnchorStore
 path, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 with AnchorStore(path) as store:
     for number in range(count):
@@ -45,6 +48,7 @@ def test_what_was_put_is_found_again_after_reopening(path):
         usage={"prompt_tokens": 7},
         flags=("refusal",),
         cost_usd=0.25,
+        answered_by="m-2026",
     )
     with AnchorStore(path) as store:
         assert store.put(full) == 1
@@ -146,6 +150,34 @@ def test_a_newer_schema(path):
     assert "update vlrlcd" in refusal(path)
 
 
+def test_a_store_of_the_first_schema_is_brought_up_to_date(path):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as plain:
+        plain.execute(ANCHORS)
+        plain.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        plain.execute("PRAGMA user_version = 1")
+        plain.execute("INSERT INTO anchors VALUES ('k', 'm', '{}', 'paid for', 'stop', '{}', '[]', '', 1.5, 0.2)")
+        plain.commit()
+    with AnchorStore(path) as store:
+        found = store.get("k")
+        assert (found.text, found.latency_s, found.cost_usd, found.answered_by) == ("paid for", 1.5, 0.2, "")
+        assert store.put(anchor("l", answered_by="m-2026")) == 1
+    with closing(sqlite3.connect(path)) as plain:
+        assert plain.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+
+
+def test_a_store_that_must_be_there(path):
+    with pytest.raises(UserError, match="does not exist"):
+        AnchorStore(path, make=False)
+    assert not path.exists()
+
+
+def test_all_anchors_in_the_order_of_their_keys(path):
+    with AnchorStore(path) as store:
+        store.put(anchor("b"), anchor("a"))
+        assert [found.key for found in store] == ["a", "b"]
+
+
 def test_a_folder(tmp_path):
     assert "give a path to a file" in refusal(tmp_path)
 
@@ -163,7 +195,7 @@ def test_a_damaged_page_is_named_when_it_is_read(path):
 def test_a_full_disk_keeps_what_was_stored(path):
     with AnchorStore(path) as store:
         store.put(anchor("before"))
-        store._connection.execute("PRAGMA max_page_count = 4")
+        store._connection.execute("PRAGMA max_page_count = 8")
         with pytest.raises(UserError, match="free some disk space"):
             store.put(anchor("after", "text " * 10_000))
     with AnchorStore(path) as store:

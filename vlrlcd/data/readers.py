@@ -1,5 +1,7 @@
 """`read_split`: any supported dataset, in any of its forms, as a list of `Example`."""
 
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from vlrlcd.data.example import Example, ImageSource
 from vlrlcd.data.fields import ANSWER_FIELDS, Record
 from vlrlcd.data.rows import Split, find_split, read_json
 from vlrlcd.errors import UserError
+
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
 
 
 def read_split(card: Card, root: str | Path, split: str, images: str | Path | None = None) -> list[Example]:
@@ -90,10 +94,26 @@ def _images(card: Card, record: Record, split: str, root: Path) -> tuple[ImageSo
     if card.images and (value is None or isinstance(value, str)):
         return (root / card.images.format(split=split, image_id=record.need("image_id")),)
     value = record.need("images")
-    return tuple(_source(item, root) for item in (value if isinstance(value, list) else [value]))
+    return tuple(_source(record, item, root) for item in (value if isinstance(value, list) else [value]))
 
 
-def _source(item: str | bytes | Mapping[str, Any], root: Path) -> ImageSource:
+def _source(record: Record, item: str | bytes | Mapping[str, Any], root: Path) -> ImageSource:
     if isinstance(item, Mapping):
         item = item.get("bytes") or item["path"]
-    return item if isinstance(item, bytes) else root / item
+    return item if isinstance(item, bytes) else _inside(record, item, root)
+
+
+def _inside(record: Record, item: str, root: Path) -> Path:
+    """The path under the root. A data set of strangers must not name other files of this machine, nor addresses."""
+    if ADDRESS.match(item):
+        raise UserError(
+            f"{record.place}, field 'images': '{item[:80]}' is an address; save the image and give its path"
+        )
+    # symbolic links are the user's own doing, and the hub's cache is made of them
+    folder, path = os.path.abspath(root), os.path.abspath(root / item)
+    if os.path.commonpath([folder, path]) != folder:
+        raise UserError(
+            f"{record.place}, field 'images': '{item}' lies outside of {root}; move it there or set data.images to the "
+            "folder of all images"
+        )
+    return root / item

@@ -1,0 +1,113 @@
+"""From training prompts to the anchors that are trained on, without asking anyone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlrlcd.anchors.anchor import Anchor
+from vlrlcd.anchors.asks import asks
+from vlrlcd.anchors.collect import collect, load_anchors
+from vlrlcd.anchors.ledger import ANSWERED, Ledger
+from vlrlcd.anchors.quality import SetAside, check_quality
+from vlrlcd.anchors.store import AnchorStore
+from vlrlcd.anchors.teachers import teacher_for
+from vlrlcd.config import Config
+from vlrlcd.data.card import Card
+from vlrlcd.data.example import Example
+from vlrlcd.data.prompts import Templates
+from vlrlcd.errors import UserError
+
+
+@dataclass(frozen=True)
+class ReadyAnchors:
+    """The anchors of a run.
+
+    Attributes:
+        teacher: who gave them.
+        texts: by prompt id, of the prompts that are trained on.
+        set_aside: prompts that are not, and why.
+        reasons: how many were set aside for which reason.
+        spent: what the teacher took for all of them, as it reported it with each answer.
+        collected: what all collections into the store took, calls without an answer too; empty for own files.
+    """
+
+    teacher: str
+    texts: dict[str, str]
+    set_aside: list[SetAside]
+    reasons: dict[str, int]
+    spent: dict[str, Any]
+    collected: dict[str, Any]
+
+    def facts(self, candidates: int) -> dict[str, Any]:
+        """All but the texts as plain values, with what a teacher that judges every candidate would have been asked."""
+        prompts = len(self.texts) + len(self.set_aside)
+        return {
+            "name": self.teacher,
+            "anchors": prompts,
+            "trained_on": len(self.texts),
+            "set_aside": self.reasons,
+            "calls_if_it_judged": len(self.texts) * candidates,
+            "spent": self.spent,
+            "collected": self.collected,
+        }
+
+
+def anchor_store(config: Config) -> Path:
+    """Where the anchors are kept."""
+    root = Path(config.data.root).expanduser()
+    beside = root if root.is_dir() else Path("anchors") / config.data.root.replace("/", "--")
+    return Path(config.anchors.store or beside / "anchors.sqlite")
+
+
+def ready_anchors(
+    config: Config, card: Card, templates: Templates, train: Sequence[Example], source: str | Path
+) -> ReadyAnchors:
+    """The stored anchors of the training prompts, looked over. No network is touched.
+
+    What the user's own files hold costs nothing and leaves nowhere, so it is read here and now.
+
+    Args:
+        config: names the teacher, the store and what is looked for.
+        card: of the data set.
+        templates: of the data set.
+        train: the training prompts.
+        source: the YAML, for the command in the error.
+
+    Raises:
+        UserError: an anchor is missing, naming the command that collects it; or none can be trained on.
+    """
+    teacher = teacher_for(config, card)
+    wanted = asks(train, templates, teacher)
+    command = f"python scripts/collect_anchors.py --config {source}"
+    with AnchorStore(anchor_store(config)) as store:
+        if teacher.from_files:
+            collect(wanted, teacher, store, config.teacher)
+        anchors = load_anchors(wanted, teacher, store, command)
+        collected = Ledger() if teacher.from_files else store.ledger(teacher.name)
+    checked = check_quality(wanted, anchors, config.anchors, card.task == "multiple_choice")
+    if not checked.kept:
+        raise UserError(
+            f"none of {len(wanted)} anchors from {teacher.name} can be trained on ({_said(checked.reasons)}): look at "
+            "the teacher's answers, or at the anchors.* settings that set them aside."
+        )
+    used = {} if teacher.from_files else {ask.key: anchors[ask.example.id] for ask in wanted}
+    return ReadyAnchors(
+        teacher=teacher.name,
+        texts={ask.example.id: anchors[ask.example.id].text for ask in wanted if ask.example.id in checked.kept},
+        set_aside=checked.set_aside,
+        reasons=checked.reasons,
+        spent=_spent(used),
+        collected=collected.facts() if collected else {},
+    )
+
+
+def _spent(anchors: Mapping[str, Anchor]) -> dict[str, Any]:
+    ledger = Ledger()
+    for anchor in anchors.values():
+        ledger.count(anchor.model, ANSWERED, anchor.usage, anchor.cost_usd)
+    return ledger.facts() if ledger else {}
+
+
+def _said(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.items())

@@ -1,0 +1,22 @@
+"""Who gives the anchors: `teacher_for` and what every teacher has in common."""
+
+from vlrlcd.anchors.teachers.base import Teacher, TeacherFault, TeacherReply
+from vlrlcd.anchors.teachers.chat import ChatTeacher
+from vlrlcd.anchors.teachers.files import AnswersFile, DatasetColumn
+from vlrlcd.anchors.teachers.local import LocalTeacher
+from vlrlcd.config import Config
+from vlrlcd.data.card import Card
+
+__all__ = ["AnswersFile", "ChatTeacher", "DatasetColumn", "LocalTeacher", "Teacher", "TeacherFault", "TeacherReply"]
+
+TEACHERS = {
+    "column": lambda config, card: DatasetColumn("rationale" if card.task == "rationale" else config.anchors.style),
+    "chat": lambda config, card: ChatTeacher(config.teacher),
+    "local": lambda config, card: LocalTeacher(config.teacher),
+    "file": lambda config, card: AnswersFile(config.teacher),
+}
+
+
+def teacher_for(config: Config, card: Card) -> Teacher:
+    """The teacher that the configuration names. Raises UserError for settings that its kind cannot work with."""
+    return TEACHERS[config.teacher.kind](config, card)

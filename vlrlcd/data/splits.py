@@ -1,0 +1,28 @@
+"""The examples that a configuration names."""
+
+from vlrlcd.config import Config
+from vlrlcd.data.card import Card
+from vlrlcd.data.example import Example
+from vlrlcd.data.readers import read_split
+
+
+def training_examples(config: Config, card: Card) -> list[Example]:
+    """The training prompts, cut at data.train_limit."""
+    wanted = config.data
+    return _limited(read_split(card, wanted.root, wanted.train_split, _images(config)), wanted.train_limit)
+
+
+def held_out_examples(config: Config, card: Card) -> list[Example]:
+    """The prompts of evaluation.split, cut at evaluation.limit; none where no split is named."""
+    wanted = config.evaluation
+    if not wanted.split:
+        return []
+    return _limited(read_split(card, config.data.root, wanted.split, _images(config)), wanted.limit)
+
+
+def _images(config: Config) -> str | None:
+    return config.data.images or None
+
+
+def _limited(examples: list[Example], limit: int) -> list[Example]:
+    return examples[:limit] if limit else examples
