@@ -92,15 +92,19 @@ class ModelAdapter(ABC):
             )
         self.model: nn.Module | None = None
 
-    def load_model(self, dtype: torch.dtype) -> "ModelAdapter":
+    def load_model(self, dtype: torch.dtype, device_map: str | dict | None = None) -> "ModelAdapter":
         """Reads the weights (`from_pretrained`, safetensors, SDPA attention). Returns the adapter itself.
+
+        Args:
+            dtype: of the weights.
+            device_map: how accelerate spreads a model that is only generated from; None leaves it on the CPU.
 
         Raises:
             AdapterError: they are missing or broken.
         """
         try:
             self.model = AutoModelForImageTextToText.from_pretrained(
-                self.checkpoint, dtype=dtype, attn_implementation="sdpa"
+                self.checkpoint, dtype=dtype, attn_implementation="sdpa", device_map=device_map
             )
         except (OSError, SafetensorError) as error:
             reason = str(error).splitlines()[0]

@@ -101,8 +101,18 @@ def serving(handler: Handler) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{port_of(server)}/v1"
     finally:
+        asyncio.run_coroutine_threadsafe(_end(server), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        loop.close()
+
+
+async def _end(server: asyncio.Server) -> None:
+    server.close()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _read(reader: asyncio.StreamReader) -> Request | None:

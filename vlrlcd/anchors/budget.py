@@ -30,7 +30,7 @@ class Budget:
     def __init__(self, limits: Limits):
         self.limits = limits
         self.sent, self.usd = 0, 0.0
-        self._in_flight, self._dearest = 0, None
+        self._in_flight, self._dearest, self._blind = 0, None, False
         self._settled = asyncio.Event()
 
     async def reserve(self) -> None:
@@ -43,9 +43,10 @@ class Budget:
         self._in_flight += 1
         self.sent += 1
 
-    def settle(self, usd: float | None) -> None:
-        """A reserved call came back and cost so much; None if it brought nothing that costs."""
+    def settle(self, usd: float | None, answered: bool) -> None:
+        """A reserved call came back and cost so much; None if that is not known, as of most calls without an answer."""
         self._in_flight -= 1
+        self._blind |= answered and usd is None
         if usd is not None:
             self.usd += usd
             self._dearest = max(self._dearest or 0.0, usd)
@@ -54,6 +55,8 @@ class Budget:
     def _fits(self) -> bool:
         if self.limits.usd is None:
             return True
+        if self._blind:
+            raise Spent("the server's answers do not tell their usage, so --max-usd cannot be kept")
         if self._in_flight and self._dearest is None:
             return False
         if self.usd + (self._in_flight + 1) * (self._dearest or 0.0) <= self.limits.usd:

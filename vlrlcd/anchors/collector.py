@@ -157,7 +157,7 @@ class Collector:
     async def _try(self, ask: Ask) -> Anchor:
         """One call, with its turn waited for and its cost counted."""
         await self._unless_stopped(self._budget.reserve())
-        cost = None
+        cost = reply = None
         try:
             await self._unless_stopped(self._pace.wait(self.settings.max_tokens))
             started = perf_counter()
@@ -168,9 +168,7 @@ class Collector:
             cost = self._count(fault.outcome, fault.usage or {})
             raise
         finally:
-            self._budget.settle(cost)
-        if cost is None and self._budget.limits.usd is not None:
-            self._stop("the server's answers do not tell their usage, so --max-usd cannot be kept")
+            self._budget.settle(cost, answered=reply is not None)
         for flag in reply.flags:
             self.done.flagged[flag] = self.done.flagged.get(flag, 0) + 1
         return ask.anchor(reply, self.teacher.name, latency_s, cost)
@@ -210,7 +208,7 @@ class Collector:
         task, stop = asyncio.ensure_future(waiting), asyncio.ensure_future(self._stopping.wait())
         await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
-        if self._stopping.is_set():
+        if not task.done():
             task.cancel()
             raise Stopping(self.done.stopped)
         return task.result()

@@ -77,18 +77,19 @@ def _reason(ask: Ask, anchor: Anchor, settings: AnchorsConfig, seen: set[str]) -
 
 
 def _contradicts(ask: Ask, text: str, settings: AnchorsConfig) -> bool:
-    return _named(ask, text, settings) not in (None, ask.example.answer)
+    return _is_checked(ask, settings) and _named(ask, text) not in (None, ask.example.answer)
 
 
 def _names_none(ask: Ask, text: str, settings: AnchorsConfig) -> bool:
-    return _named(ask, text, settings, otherwise=ask.example.answer) is None
+    return _is_checked(ask, settings) and _named(ask, text) is None
 
 
-def _named(ask: Ask, text: str, settings: AnchorsConfig, otherwise: str | None = None) -> str | None:
-    """The choice that the anchor names; `otherwise` where that is not looked for."""
-    example = ask.example
-    looks = settings.contradictions == "set_aside" and example.choices and example.answer is not None
-    return answer_choice(text, example.choices) if looks else otherwise
+def _is_checked(ask: Ask, settings: AnchorsConfig) -> bool:
+    return settings.contradictions == "set_aside" and bool(ask.example.choices) and ask.example.answer is not None
+
+
+def _named(ask: Ask, text: str) -> str | None:
+    return answer_choice(text, ask.example.choices)
 
 
 def _other_language(ask: Ask, text: str, settings: AnchorsConfig) -> bool:
