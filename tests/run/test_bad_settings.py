@@ -1,5 +1,6 @@
 """A fault in configuration or checkpoint ends in one sentence that names key and cure, before a weight is read."""
 
+import json
 import re
 
 import pytest
@@ -36,6 +37,17 @@ def test_a_misspelt_key_in_yaml(refusal, bad):
     (bad / "mine.yaml").write_text(yaml.safe_dump(content))
     message = refusal(extra=[f"--config={bad / 'mine.yaml'}"])
     assert re.search(r"mine\.yaml: unknown key 'stage2\.learning_rte'; did you mean 'stage2\.learning_rate'\?", message)
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [({"zero_optimisation": {"stage": 2}}, "'zero_optimisation'"), ({"zero_optimization": {"stge": 2}}, r"\.stge'")],
+)
+def test_a_misspelt_key_of_deepspeed(refusal, bad, content, key):
+    (bad / "mine.json").write_text(json.dumps(content))
+    message = refusal({"engine.deepspeed": bad / "mine.json"})
+    assert re.search(rf"mine\.json: DeepSpeed knows no key .*{key} \(did you mean", message), message
+    assert not (bad / "runs").exists()
 
 
 def test_a_run_that_exists(refusal, bad):

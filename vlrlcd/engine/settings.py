@@ -2,14 +2,12 @@
 
 import json
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deepspeed.ops.op_builder import AsyncIOBuilder
-
 from vlrlcd.config import Config, used_stages
+from vlrlcd.engine.deepspeed_json import check_sections, read_deepspeed_json, section
 from vlrlcd.errors import UserError
 
 OURS = {
@@ -36,10 +34,10 @@ def deepspeed_settings(config: Config, processes: int = 1, source: str = "the co
         UserError: the file cannot be read, contradicts the YAML, or asks for something that cannot be.
     """
     path = Path(config.engine.deepspeed)
-    settings = _read(path)
-    for section, instead in OURS.items():
-        if section in settings:
-            raise UserError(f"{path} sets '{section}', but {source} has {instead}: leave '{section}' out of the JSON.")
+    settings = read_deepspeed_json(path)
+    for key, instead in OURS.items():
+        if key in settings:
+            raise UserError(f"{path} sets '{key}', but {source} has {instead}: leave '{key}' out of the JSON.")
     for key, ours, named in _from_the_yaml(config, processes):
         theirs = _at(settings, key)
         if theirs not in (None, "auto", ours):
@@ -47,7 +45,6 @@ def deepspeed_settings(config: Config, processes: int = 1, source: str = "the co
                 f"{path} says {key}={json.dumps(theirs)}, but {named} in {source} makes it {json.dumps(ours)}: "
                 'write "auto" in the JSON or make the two equal.'
             )
-    _check_zero(settings, path)
     if config.model.dtype == "float16" and not zero_stage(settings):
         raise UserError(
             f"{path} says zero_optimization.stage=0, but model.dtype=float16 in {source} needs loss scaling, which "
@@ -59,35 +56,20 @@ def deepspeed_settings(config: Config, processes: int = 1, source: str = "the co
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": config.engine.gradient_clipping,
-        "bf16": {**_section(settings, "bf16"), "enabled": config.model.dtype == "bfloat16"},
-        "fp16": {**_section(settings, "fp16"), "enabled": config.model.dtype == "float16"},
+        "bf16": {**section(settings, "bf16"), "enabled": config.model.dtype == "bfloat16"},
+        "fp16": {**section(settings, "fp16"), "enabled": config.model.dtype == "float16"},
         # under offload DeepSpeed would insist on an optimiser of its own, and ours steps on a CPU too
         "zero_force_ds_cpu_optimizer": False,
     }
     if left := _auto_keys(filled):
         raise UserError(f'{path}: nothing here can fill {left[0]}="auto"; give it a value or leave it out.')
+    check_sections(filled, path)
     return filled
 
 
 def zero_stage(settings: dict) -> int:
     """The ZeRO stage of a DeepSpeed JSON."""
-    return _section(settings, "zero_optimization").get("stage", 0)
-
-
-def _read(path: Path) -> dict:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise UserError(f"engine.deepspeed: {path} cannot be read as JSON ({error}).") from None
-    if not isinstance(settings, dict):
-        raise UserError(f"engine.deepspeed: {path} must hold a JSON object, but holds a {type(settings).__name__}.")
-    if not isinstance(settings.get("zero_optimization", {}), dict):
-        raise UserError(f'{path}: zero_optimization must be a section like {{"stage": 2}}.')
-    if _section(settings, "zero_optimization").get("stage") == "auto":
-        raise UserError(f'{path}: zero_optimization.stage="auto" would mean no ZeRO; write 0, 1, 2 or 3.')
-    # DeepSpeed takes its own default for an "auto" in this section
-    zero = {key: value for key, value in _section(settings, "zero_optimization").items() if value != "auto"}
-    return {**settings, "zero_optimization": zero}
+    return section(settings, "zero_optimization").get("stage", 0)
 
 
 def _from_the_yaml(config: Config, processes: int) -> Iterator[tuple[str, Any, str]]:
@@ -106,31 +88,6 @@ def _from_the_yaml(config: Config, processes: int) -> Iterator[tuple[str, Any, s
             passes,
             f"{named}={size} in passes of {per_pass} on {processes} process(es)",
         )
-
-
-def _check_zero(settings: dict, path: Path) -> None:
-    zero, stage = settings["zero_optimization"], zero_stage(settings)
-    if stage not in (0, 1, 2, 3):
-        raise UserError(f"{path}: zero_optimization.stage is {stage!r}; it must be 0, 1, 2 or 3.")
-    for key, needed in (("offload_optimizer", 1), ("offload_param", 3)):
-        where = _section(zero, key)
-        if where.get("device", "none") != "none" and stage < needed:
-            raise UserError(f"{path}: zero_optimization.{key} needs ZeRO stage {needed} or more, not {stage}.")
-        if where.get("device") == "nvme" and not os.access(where.get("nvme_path") or "", os.W_OK):
-            raise UserError(
-                f"{path}: zero_optimization.{key}.nvme_path={where.get('nvme_path')!r} must be a folder on a local "
-                "disk that can be written to."
-            )
-        if where.get("device") == "nvme" and not AsyncIOBuilder().is_compatible(verbose=False):
-            raise UserError(
-                f"{path}: zero_optimization.{key}.device=nvme needs the library libaio with its headers; install it "
-                "(apt-get install libaio-dev) or offload to the cpu."
-            )
-
-
-def _section(settings: dict, key: str) -> dict:
-    found = settings.get(key)
-    return found if isinstance(found, dict) else {}
 
 
 def _at(settings: dict, dotted: str) -> Any:
