@@ -19,7 +19,7 @@ OURS = {
 """Sections of a DeepSpeed JSON whose work this project does itself, and what it does."""
 
 
-def deepspeed_settings(config: Config, processes: int = 1, source: str = "the configuration") -> dict:
+def deepspeed_settings(config: Config, processes: int = 1) -> dict:
     """What DeepSpeed is initialised with: the JSON of engine.deepspeed, completed from the configuration.
 
     Losses carry the denominator of the whole step, over passes and processes, and passes are counted by the caller; so
@@ -28,27 +28,21 @@ def deepspeed_settings(config: Config, processes: int = 1, source: str = "the co
     Args:
         config: the whole configuration.
         processes: how many train together.
-        source: the name of the YAML, for the error that names both files.
 
     Raises:
-        UserError: the file cannot be read, contradicts the YAML, or asks for something that cannot be.
+        UserError: the file cannot be read, contradicts the configuration, or asks for something that cannot be.
     """
     path = Path(config.engine.deepspeed)
     settings = read_deepspeed_json(path)
-    for key, instead in OURS.items():
-        if key in settings:
-            raise UserError(f"{path} sets '{key}', but {source} has {instead}: leave '{key}' out of the JSON.")
-    for key, ours, named in _from_the_yaml(config, processes):
-        theirs = _at(settings, key)
-        if theirs not in (None, "auto", ours):
-            raise UserError(
-                f"{path} says {key}={json.dumps(theirs)}, but {named} in {source} makes it {json.dumps(ours)}: "
-                'write "auto" in the JSON or make the two equal.'
-            )
+    if clashes := [*_taken(settings), *_contradicted(settings, config, processes)]:
+        raise UserError(
+            f"{path} contradicts the configuration: {', '.join(clashes)}: leave these keys out of the JSON or make the "
+            "two equal."
+        )
     if config.model.dtype == "float16" and not zero_stage(settings):
         raise UserError(
-            f"{path} says zero_optimization.stage=0, but model.dtype=float16 in {source} needs loss scaling, which "
-            "DeepSpeed applies from stage 1 on: take configs/deepspeed/zero1.json."
+            f"{path} says zero_optimization.stage=0, but model.dtype=float16 needs loss scaling, which DeepSpeed "
+            "applies from stage 1 on: take configs/deepspeed/zero1.json."
         )
     filled = {
         **settings,
@@ -72,22 +66,36 @@ def zero_stage(settings: dict) -> int:
     return section(settings, "zero_optimization").get("stage", 0)
 
 
-def _from_the_yaml(config: Config, processes: int) -> Iterator[tuple[str, Any, str]]:
-    """(DeepSpeed key, the value that the YAML implies, the YAML's own key)."""
-    per_pass, dtype = config.engine.prompts_per_pass, config.model.dtype
-    yield "gradient_clipping", config.engine.gradient_clipping, "engine.gradient_clipping"
+def _taken(settings: dict) -> Iterator[str]:
+    for key, instead in OURS.items():
+        if key in settings:
+            yield f"{key} (instead there is {instead})"
+
+
+def _contradicted(settings: dict, config: Config, processes: int) -> Iterator[str]:
+    for key, ours, because in _implied(config, processes):
+        theirs = _at(settings, key)
+        if theirs not in (None, "auto", ours):
+            yield f"{key}={json.dumps(theirs)} ({because} makes it {json.dumps(ours)})"
+
+
+def _implied(config: Config, processes: int) -> Iterator[tuple[str, Any, str]]:
+    """(DeepSpeed key, the value that the configuration implies, the configuration's own key and value)."""
+    per_pass, dtype, clipping = config.engine.prompts_per_pass, config.model.dtype, config.engine.gradient_clipping
+    steps = {stage: getattr(config, stage).prompts_per_step for stage in used_stages(config)}
+    shares = {stage: math.ceil(size / processes) for stage, size in steps.items()}
+    yield "gradient_clipping", clipping, f"engine.gradient_clipping={clipping}"
     yield "bf16.enabled", dtype == "bfloat16", f"model.dtype={dtype}"
     yield "fp16.enabled", dtype == "float16", f"model.dtype={dtype}"
-    yield "train_micro_batch_size_per_gpu", per_pass, "engine.prompts_per_pass"
-    for stage in used_stages(config):
-        size, named = getattr(config, stage).prompts_per_step, f"{stage}.prompts_per_step"
-        passes = math.ceil(math.ceil(size / processes) / per_pass)
+    # DeepSpeed means what goes through at once, and a process cannot put through more than its share of a step
+    largest = max(shares.values())
+    named = f"engine.prompts_per_pass={per_pass} and a largest share of {largest} a process"
+    yield "train_micro_batch_size_per_gpu", min(per_pass, largest), named
+    for stage, size in steps.items():
+        named = f"{stage}.prompts_per_step={size}"
         yield "train_batch_size", size, named
-        yield (
-            "gradient_accumulation_steps",
-            passes,
-            f"{named}={size} in passes of {per_pass} on {processes} process(es)",
-        )
+        in_passes = f"{named} in passes of {per_pass} on {processes} process(es)"
+        yield "gradient_accumulation_steps", math.ceil(shares[stage] / per_pass), in_passes
 
 
 def _at(settings: dict, dotted: str) -> Any:
