@@ -3,6 +3,7 @@
 import pytest
 from deepspeed.ops.op_builder import AsyncIOBuilder
 
+from tests.run.jobs import ROOT
 from vlrlcd.config import Config, EngineConfig
 from vlrlcd.engine import deepspeed_settings
 from vlrlcd.engine.deepspeed_json import known_keys
@@ -99,8 +100,22 @@ def test_nvme_without_its_library_is_named(config, tmp_path, monkeypatch):
         deepspeed_settings(config(zero_optimization=zero))
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", r"cannot be read as JSON"), ("[1]", r"must hold a JSON object")])
-def test_a_file_that_is_no_json_is_named(tmp_path, text, message):
-    (tmp_path / "broken.json").write_text(text)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", r"cannot be read as JSON"),
+        ('{"größe": 1}'.encode("utf-16"), r"cannot be read as JSON"),
+        (b"[1]", r"must hold a JSON object"),
+    ],
+)
+def test_a_file_that_is_no_json_is_named(tmp_path, content, message):
+    (tmp_path / "broken.json").write_bytes(content)
     with pytest.raises(UserError, match=rf"broken\.json {message}"):
         deepspeed_settings(Config(engine=EngineConfig(deepspeed=str(tmp_path / "broken.json"))))
+
+
+def test_a_file_that_does_not_exist_is_told_which_do(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    message = r"zero9\.json does not exist; configs/deepspeed has zero0\.json, .*zero3_offload\.json\."
+    with pytest.raises(UserError, match=message):
+        deepspeed_settings(Config(engine=EngineConfig(deepspeed="configs/deepspeed/zero9.json")))

@@ -14,7 +14,10 @@ SETTINGS = {
     "one candidate": ({"sampling.candidates": 1}, r"sampling\.candidates=1: .*at least 2"),
     "wrong type": ({"sampling.candidates": "many"}, r"sampling\.candidates.*many"),
     "impossible choice": ({"ranking.scorer": "likelyhood"}, r"ranking\.scorer.*likelyhood"),
-    "no such DeepSpeed file": ({"engine.deepspeed": "zero9.json"}, r"engine\.deepspeed: zero9\.json cannot be read"),
+    "no such DeepSpeed file": (
+        {"engine.deepspeed": "zero9.json"},
+        r"engine\.deepspeed: zero9\.json does not exist; .*zero1\.json",
+    ),
     "nothing to resume": ({"run.name": "gone", "run.resume": "true"}, r"runs/gone holds no run to resume: check"),
     "resume without a name": ({"run.resume": "true"}, r"run\.resume needs run\.name"),
     "unknown dataset": ({"data.dataset": "aokvqa_mx"}, r"no dataset 'aokvqa_mx', did you mean 'aokvqa_mc'"),

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from vlrlcd.errors import UserError
 
+SHIPPED = Path(__file__).parents[2] / "configs/deepspeed"
 LEAST = {"train_micro_batch_size_per_gpu": 1}
 """What DeepSpeed does not do without."""
 MODELS = {
@@ -103,7 +104,11 @@ class _Asked(dict):
 def _read(path: Path) -> dict:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+    except FileNotFoundError:
+        shipped = ", ".join(sorted(file.name for file in SHIPPED.glob("*.json")))
+        raise UserError(f"engine.deepspeed: {path} does not exist; {os.path.relpath(SHIPPED)} has {shipped}.") from None
+    # ValueError: not JSON, or not even UTF-8
+    except (OSError, ValueError) as error:
         raise UserError(f"engine.deepspeed: {path} cannot be read as JSON ({error}).") from None
     if not isinstance(settings, dict):
         raise UserError(f"engine.deepspeed: {path} must hold a JSON object, but holds a {type(settings).__name__}.")
