@@ -55,7 +55,7 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
         UserError, AdapterError: one sentence that names the place and the cure.
     """
     _check_precision(config)
-    settings = deepspeed_settings(config, ranks.count(), str(source))
+    settings = deepspeed_settings(config, ranks.count())
     layout = {"processes": ranks.count(), "ZeRO stage": zero_stage(settings)}
     adapter = adapter_for(config.model.checkpoint)
     _check_scorer(config, adapter)

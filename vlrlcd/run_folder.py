@@ -77,7 +77,8 @@ class RunFolder:
     def _found_place(self) -> dict[str, Any]:
         place = self._read("place.json") or {"stage": "stage1", "step": 0, "tag": None}
         for name, now in self.layout.items() if place["tag"] else ():
-            if (before := place["layout"][name]) != now:
+            # older runs recorded less of it
+            if (before := place.get("layout", {}).get(name, now)) != now:
                 raise UserError(
                     f"{self.checkpoints / place['tag']} was written with {name} = {before}, and now it is {now}: "
                     "resume as the run was started."

@@ -1,5 +1,6 @@
 """A fault in configuration or checkpoint ends in one sentence that names key and cure, before a weight is read."""
 
+import json
 import re
 
 import pytest
@@ -13,7 +14,10 @@ SETTINGS = {
     "one candidate": ({"sampling.candidates": 1}, r"sampling\.candidates=1: .*at least 2"),
     "wrong type": ({"sampling.candidates": "many"}, r"sampling\.candidates.*many"),
     "impossible choice": ({"ranking.scorer": "likelyhood"}, r"ranking\.scorer.*likelyhood"),
-    "no such DeepSpeed file": ({"engine.deepspeed": "zero9.json"}, r"engine\.deepspeed: zero9\.json cannot be read"),
+    "no such DeepSpeed file": (
+        {"engine.deepspeed": "zero9.json"},
+        r"engine\.deepspeed: zero9\.json does not exist; .*zero1\.json",
+    ),
     "nothing to resume": ({"run.name": "gone", "run.resume": "true"}, r"runs/gone holds no run to resume: check"),
     "resume without a name": ({"run.resume": "true"}, r"run\.resume needs run\.name"),
     "unknown dataset": ({"data.dataset": "aokvqa_mx"}, r"no dataset 'aokvqa_mx', did you mean 'aokvqa_mc'"),
@@ -36,6 +40,17 @@ def test_a_misspelt_key_in_yaml(refusal, bad):
     (bad / "mine.yaml").write_text(yaml.safe_dump(content))
     message = refusal(extra=[f"--config={bad / 'mine.yaml'}"])
     assert re.search(r"mine\.yaml: unknown key 'stage2\.learning_rte'; did you mean 'stage2\.learning_rate'\?", message)
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [({"zero_optimisation": {"stage": 2}}, "'zero_optimisation'"), ({"zero_optimization": {"stge": 2}}, r"\.stge'")],
+)
+def test_a_misspelt_key_of_deepspeed(refusal, bad, content, key):
+    (bad / "mine.json").write_text(json.dumps(content))
+    message = refusal({"engine.deepspeed": bad / "mine.json"})
+    assert re.search(rf"mine\.json: DeepSpeed knows no key .*{key} \(did you mean", message), message
+    assert not (bad / "runs").exists()
 
 
 def test_a_run_that_exists(refusal, bad):

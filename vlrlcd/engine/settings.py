@@ -2,14 +2,12 @@
 
 import json
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deepspeed.ops.op_builder import AsyncIOBuilder
-
 from vlrlcd.config import Config, used_stages
+from vlrlcd.engine.deepspeed_json import check_sections, read_deepspeed_json, section
 from vlrlcd.errors import UserError
 
 OURS = {
@@ -21,7 +19,7 @@ OURS = {
 """Sections of a DeepSpeed JSON whose work this project does itself, and what it does."""
 
 
-def deepspeed_settings(config: Config, processes: int = 1, source: str = "the configuration") -> dict:
+def deepspeed_settings(config: Config, processes: int = 1) -> dict:
     """What DeepSpeed is initialised with: the JSON of engine.deepspeed, completed from the configuration.
 
     Losses carry the denominator of the whole step, over passes and processes, and passes are counted by the caller; so
@@ -30,28 +28,21 @@ def deepspeed_settings(config: Config, processes: int = 1, source: str = "the co
     Args:
         config: the whole configuration.
         processes: how many train together.
-        source: the name of the YAML, for the error that names both files.
 
     Raises:
-        UserError: the file cannot be read, contradicts the YAML, or asks for something that cannot be.
+        UserError: the file cannot be read, contradicts the configuration, or asks for something that cannot be.
     """
     path = Path(config.engine.deepspeed)
-    settings = _read(path)
-    for section, instead in OURS.items():
-        if section in settings:
-            raise UserError(f"{path} sets '{section}', but {source} has {instead}: leave '{section}' out of the JSON.")
-    for key, ours, named in _from_the_yaml(config, processes):
-        theirs = _at(settings, key)
-        if theirs not in (None, "auto", ours):
-            raise UserError(
-                f"{path} says {key}={json.dumps(theirs)}, but {named} in {source} makes it {json.dumps(ours)}: "
-                'write "auto" in the JSON or make the two equal.'
-            )
-    _check_zero(settings, path)
+    settings = read_deepspeed_json(path)
+    if clashes := [*_taken(settings), *_contradicted(settings, config, processes)]:
+        raise UserError(
+            f"{path} contradicts the configuration: {', '.join(clashes)}: leave these keys out of the JSON or make the "
+            "two equal."
+        )
     if config.model.dtype == "float16" and not zero_stage(settings):
         raise UserError(
-            f"{path} says zero_optimization.stage=0, but model.dtype=float16 in {source} needs loss scaling, which "
-            "DeepSpeed applies from stage 1 on: take configs/deepspeed/zero1.json."
+            f"{path} says zero_optimization.stage=0, but model.dtype=float16 needs loss scaling, which DeepSpeed "
+            "applies from stage 1 on: take configs/deepspeed/zero1.json."
         )
     filled = {
         **settings,
@@ -59,78 +50,52 @@ def deepspeed_settings(config: Config, processes: int = 1, source: str = "the co
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": config.engine.gradient_clipping,
-        "bf16": {**_section(settings, "bf16"), "enabled": config.model.dtype == "bfloat16"},
-        "fp16": {**_section(settings, "fp16"), "enabled": config.model.dtype == "float16"},
+        "bf16": {**section(settings, "bf16"), "enabled": config.model.dtype == "bfloat16"},
+        "fp16": {**section(settings, "fp16"), "enabled": config.model.dtype == "float16"},
         # under offload DeepSpeed would insist on an optimiser of its own, and ours steps on a CPU too
         "zero_force_ds_cpu_optimizer": False,
     }
     if left := _auto_keys(filled):
         raise UserError(f'{path}: nothing here can fill {left[0]}="auto"; give it a value or leave it out.')
+    check_sections(filled, path)
     return filled
 
 
 def zero_stage(settings: dict) -> int:
     """The ZeRO stage of a DeepSpeed JSON."""
-    return _section(settings, "zero_optimization").get("stage", 0)
+    return section(settings, "zero_optimization").get("stage", 0)
 
 
-def _read(path: Path) -> dict:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise UserError(f"engine.deepspeed: {path} cannot be read as JSON ({error}).") from None
-    if not isinstance(settings, dict):
-        raise UserError(f"engine.deepspeed: {path} must hold a JSON object, but holds a {type(settings).__name__}.")
-    if not isinstance(settings.get("zero_optimization", {}), dict):
-        raise UserError(f'{path}: zero_optimization must be a section like {{"stage": 2}}.')
-    if _section(settings, "zero_optimization").get("stage") == "auto":
-        raise UserError(f'{path}: zero_optimization.stage="auto" would mean no ZeRO; write 0, 1, 2 or 3.')
-    # DeepSpeed takes its own default for an "auto" in this section
-    zero = {key: value for key, value in _section(settings, "zero_optimization").items() if value != "auto"}
-    return {**settings, "zero_optimization": zero}
+def _taken(settings: dict) -> Iterator[str]:
+    for key, instead in OURS.items():
+        if key in settings:
+            yield f"{key} (instead there is {instead})"
 
 
-def _from_the_yaml(config: Config, processes: int) -> Iterator[tuple[str, Any, str]]:
-    """(DeepSpeed key, the value that the YAML implies, the YAML's own key)."""
-    per_pass, dtype = config.engine.prompts_per_pass, config.model.dtype
-    yield "gradient_clipping", config.engine.gradient_clipping, "engine.gradient_clipping"
+def _contradicted(settings: dict, config: Config, processes: int) -> Iterator[str]:
+    for key, ours, because in _implied(config, processes):
+        theirs = _at(settings, key)
+        if theirs not in (None, "auto", ours):
+            yield f"{key}={json.dumps(theirs)} ({because} makes it {json.dumps(ours)})"
+
+
+def _implied(config: Config, processes: int) -> Iterator[tuple[str, Any, str]]:
+    """(DeepSpeed key, the value that the configuration implies, the configuration's own key and value)."""
+    per_pass, dtype, clipping = config.engine.prompts_per_pass, config.model.dtype, config.engine.gradient_clipping
+    steps = {stage: getattr(config, stage).prompts_per_step for stage in used_stages(config)}
+    shares = {stage: math.ceil(size / processes) for stage, size in steps.items()}
+    yield "gradient_clipping", clipping, f"engine.gradient_clipping={clipping}"
     yield "bf16.enabled", dtype == "bfloat16", f"model.dtype={dtype}"
     yield "fp16.enabled", dtype == "float16", f"model.dtype={dtype}"
-    yield "train_micro_batch_size_per_gpu", per_pass, "engine.prompts_per_pass"
-    for stage in used_stages(config):
-        size, named = getattr(config, stage).prompts_per_step, f"{stage}.prompts_per_step"
-        passes = math.ceil(math.ceil(size / processes) / per_pass)
+    # DeepSpeed means what goes through at once, and a process cannot put through more than its share of a step
+    largest = max(shares.values())
+    named = f"engine.prompts_per_pass={per_pass} and a largest share of {largest} a process"
+    yield "train_micro_batch_size_per_gpu", min(per_pass, largest), named
+    for stage, size in steps.items():
+        named = f"{stage}.prompts_per_step={size}"
         yield "train_batch_size", size, named
-        yield (
-            "gradient_accumulation_steps",
-            passes,
-            f"{named}={size} in passes of {per_pass} on {processes} process(es)",
-        )
-
-
-def _check_zero(settings: dict, path: Path) -> None:
-    zero, stage = settings["zero_optimization"], zero_stage(settings)
-    if stage not in (0, 1, 2, 3):
-        raise UserError(f"{path}: zero_optimization.stage is {stage!r}; it must be 0, 1, 2 or 3.")
-    for key, needed in (("offload_optimizer", 1), ("offload_param", 3)):
-        where = _section(zero, key)
-        if where.get("device", "none") != "none" and stage < needed:
-            raise UserError(f"{path}: zero_optimization.{key} needs ZeRO stage {needed} or more, not {stage}.")
-        if where.get("device") == "nvme" and not os.access(where.get("nvme_path") or "", os.W_OK):
-            raise UserError(
-                f"{path}: zero_optimization.{key}.nvme_path={where.get('nvme_path')!r} must be a folder on a local "
-                "disk that can be written to."
-            )
-        if where.get("device") == "nvme" and not AsyncIOBuilder().is_compatible(verbose=False):
-            raise UserError(
-                f"{path}: zero_optimization.{key}.device=nvme needs the library libaio with its headers; install it "
-                "(apt-get install libaio-dev) or offload to the cpu."
-            )
-
-
-def _section(settings: dict, key: str) -> dict:
-    found = settings.get(key)
-    return found if isinstance(found, dict) else {}
+        in_passes = f"{named} in passes of {per_pass} on {processes} process(es)"
+        yield "gradient_accumulation_steps", math.ceil(shares[stage] / per_pass), in_passes
 
 
 def _at(settings: dict, dotted: str) -> Any:

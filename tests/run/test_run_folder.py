@@ -1,0 +1,34 @@
+"""What a run folder refuses to go on with."""
+
+import json
+
+import pytest
+
+from tests.run.jobs import config_of
+from vlrlcd.errors import UserError
+from vlrlcd.run_folder import RunFolder
+
+LAYOUT = {"processes": 2, "ZeRO stage": 3}
+
+
+@pytest.fixture
+def resumed(here):
+    """Opens again the folder of a run whose place holds the given keys."""
+
+    def opened(**place):
+        settings = {**here, "run.name": "it"}
+        begun = RunFolder(config_of(settings), "it", LAYOUT)
+        (begun.path / "place.json").write_text(json.dumps({"stage": "stage1", "step": 2, "tag": "stage1", **place}))
+        return RunFolder(config_of(settings, {"run.resume": "true"}), "it", LAYOUT)
+
+    return opened
+
+
+@pytest.mark.parametrize("place", [{}, {"layout": {}}, {"layout": {"processes": 2}}, {"layout": LAYOUT}])
+def test_a_layout_that_was_not_recorded_counts_as_unchanged(resumed, place):
+    assert resumed(**place).place["step"] == 2
+
+
+def test_a_layout_that_changed_is_refused(resumed):
+    with pytest.raises(UserError, match=r"checkpoints/stage1 was written with processes = 4, and now it is 2: resume"):
+        resumed(layout={"processes": 4})
