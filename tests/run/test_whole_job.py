@@ -89,7 +89,10 @@ def test_configuration_facts_and_page_are_there(run):
     assert config["sampling"]["candidates"] == 4
     assert {"commit", "torch", "deepspeed", "machine", "started"} <= config["provenance"].keys()
     facts = json.loads((run / "run.json").read_text())
-    assert facts["teacher_calls"] == 12
+    teacher = facts["teacher"]
+    assert (teacher["name"], teacher["anchors"], teacher["trained_on"]) == ("dataset-column:explained", 12, 12)
+    assert teacher["calls_if_it_judged"] == 48 and not teacher["collected"] and not teacher["set_aside"]
+    assert not (run / "set_aside.jsonl").exists()
     assert facts["steps"] == {"stage1": 3, "stage2": 3}
     assert facts["tau"] * facts["gamma"] == pytest.approx(1)
     assert "<html" in (run / "report.html").read_text()

@@ -55,7 +55,6 @@ def facts(run: Run) -> list[tuple[str, str]]:
     steps = mapping(run.summary.get("steps")) or _steps(run)
     known = [
         *((title, _look_up(run.config, key)) for title, key in SUBJECT.items()),
-        ("Teacher calls", run.summary.get("teacher_calls")),
         ("Trained parameters", _trained(run)),
         *((f"Steps, {PHASES.get(stage, plain(stage)).lower()}", steps[stage]) for stage in sorted(steps)),
         *((title, _look_up(run.config, key)) for title, key in ORIGIN.items()),

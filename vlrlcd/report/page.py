@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from vlrlcd.report import figures, groups, headline
+from vlrlcd.report import figures, groups, headline, teacher
 from vlrlcd.report.read import Run, read_run
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -42,6 +42,7 @@ def _render(run: Run) -> str:
         tables=headline.tables(run),
         facts=headline.facts(run),
         phases=headline.phases(run),
+        teacher=teacher.facts(run),
         stages=figures.stage_curves(run),
         groups=groups.chosen_groups(run),
         config=run.config_text,

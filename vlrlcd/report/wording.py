@@ -21,7 +21,6 @@ SUBJECT = {
     "Scorer": "ranking.scorer",
     "Control": "ranking.control",
     "Candidates per prompt": "sampling.candidates",
-    "Anchors": "anchors.style",
 }
 ORIGIN = {
     "Started": "provenance.started",
