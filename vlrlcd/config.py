@@ -1,7 +1,7 @@
 """The whole configuration as typed dataclasses. Every field is a YAML key and a flag `--section.key=value`."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from vlrlcd.errors import UserError
 
@@ -111,7 +111,8 @@ class TeacherConfig:
     max_tokens: int = 512
     temperature: float | None = 0.0
     max_tokens_field: str = "max_completion_tokens"
-    extra_body: dict[str, Any] = field(default_factory=dict)
+    # with types for its values the parser would read the string "007" as a number
+    extra_body: dict = field(default_factory=dict)
     images: Literal["send", "leave_out"] = "send"
     image_max_side: int = 1024
     image_detail: Literal["auto", "low", "high"] = "auto"

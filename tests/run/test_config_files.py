@@ -1,5 +1,6 @@
 """Every key means something, and every file of configs/ holds known keys."""
 
+import json
 from dataclasses import fields
 
 import pytest
@@ -59,3 +60,17 @@ def test_flags_overrule_the_file_and_it_the_defaults(tmp_path):
     config = parse_config("", argv=["--config", str(tmp_path / "mine.yaml"), "--stage2.beta=0.3"])
     assert (config.stage2.beta, config.stage2.q, config.run.name) == (0.3, "mean", "07")
     assert config.stage2.q_temperature == 1.0
+
+
+@pytest.mark.parametrize("where", ["file", "flag"])
+def test_a_request_s_extra_fields_keep_their_types(tmp_path, where):
+    wanted = {"generation_config": '{"do_sample": true}', "user": "007", "nested": {"seed": 1, "on": True}}
+    (tmp_path / "mine.yaml").write_text(json.dumps({"teacher": {"extra_body": wanted}}))
+    given = {"file": f"--config={tmp_path / 'mine.yaml'}", "flag": f"--teacher.extra_body={json.dumps(wanted)}"}
+    assert parse_config("", argv=[given[where]]).teacher.extra_body == wanted
+
+
+def test_a_temperature_can_be_left_out(tmp_path):
+    (tmp_path / "mine.yaml").write_text("teacher: {temperature: null}\n")
+    assert parse_config("", argv=[f"--config={tmp_path / 'mine.yaml'}"]).teacher.temperature is None
+    assert parse_config("", argv=["--teacher.temperature=null"]).teacher.temperature is None

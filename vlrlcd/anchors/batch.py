@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +78,7 @@ def read_results(
     """
     done, collector = Collection(), new_collector()
     by_key = {ask.key: ask for ask in asks}
-    results = _results(place)
-    while lines := list(islice(results, READ_AT_ONCE)):
+    for lines in _chunks(_results(place)):
         wanted = store.missing({line["custom_id"] for line in lines} & by_key.keys())
         done.elsewhere += sum(line["custom_id"] not in by_key for line in lines)
         anchors: list[Anchor] = []
@@ -91,6 +89,21 @@ def read_results(
         done.answered += store.put(*anchors, ledger=ledger, collector=collector)
         done.ledger.merge(ledger)
     return done
+
+
+def _chunks(lines: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Some lines at a time; those before a faulty one come first, then the fault."""
+    chunk: list[dict[str, Any]] = []
+    try:
+        for line in lines:
+            chunk.append(line)
+            if len(chunk) == READ_AT_ONCE:
+                yield chunk
+                chunk = []
+    except UserError:
+        yield chunk
+        raise
+    yield chunk
 
 
 def _anchor(
