@@ -1,3 +1,5 @@
+import json
+
 import datasets
 import pytest
 from PIL import Image
@@ -134,3 +136,33 @@ def test_a_damaged_png_is_found_by_its_checksum(jsonl_card, tmp_path):
     (tmp_path / "train.jsonl").write_text('{"id": 1, "question": "Q", "images": ["a.png"]}')
     with pytest.raises(UserError, match=r"train.jsonl, row 1, image 1: .*a.png is not a readable image"):
         check_images(read_split(jsonl_card, tmp_path, "train"))
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["../secret.png", "deep/../../secret.png", "/etc/hostname", {"path": "../secret.png"}],
+    ids=["parent", "round about", "absolute", "in a struct"],
+)
+def test_an_image_outside_of_the_root_is_refused(jsonl_card, tmp_path, image):
+    (tmp_path / "data").mkdir()
+    row = {"id": 1, "question": "Q", "images": [image]}
+    (tmp_path / "data/train.jsonl").write_text(json.dumps(row))
+    with pytest.raises(UserError, match=r"train\.jsonl, row 1, field 'images': '.*' lies outside of .*data\.images"):
+        read_split(jsonl_card, tmp_path / "data", "train")
+
+
+@pytest.mark.parametrize("image", ["https://example.org/a.png", "file:///etc/hostname", "S3://b/a", "data:image/png,x"])
+def test_an_address_in_place_of_an_image_is_refused(jsonl_card, tmp_path, image):
+    (tmp_path / "train.jsonl").write_text(json.dumps({"id": 1, "question": "Q", "images": [image]}))
+    with pytest.raises(UserError, match=r"row 1, field 'images': '.*' is an address; save the image"):
+        read_split(jsonl_card, tmp_path, "train")
+
+
+def test_paths_that_stay_inside_are_taken(jsonl_card, tmp_path):
+    inside = ["a.png", "deep/../a.png", str(tmp_path / "data/a.png"), "link/b.png"]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data/link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data/train.jsonl").write_text(json.dumps({"id": 1, "question": "Q", "images": inside}))
+    (example,) = read_split(jsonl_card, tmp_path / "data", "train")
+    assert len(example.images) == 4
