@@ -22,6 +22,7 @@ conformance: .venv/installed
 
 bench: .venv/installed
 	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks.prefix_sharing
+	$(BIN)/python -m benchmarks.asking
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -85,7 +85,8 @@ class ModelAdapter(ABC):
     def __init__(self, checkpoint: str, config):
         self.checkpoint = checkpoint
         self.config = config
-        self.processor = AutoProcessor.from_pretrained(checkpoint)
+        # unless told so, transformers would ask at the terminal whether to run a checkpoint's own code
+        self.processor = AutoProcessor.from_pretrained(checkpoint, trust_remote_code=False)
         if not self.processor.chat_template:
             raise AdapterError(
                 f"{checkpoint}: the processor has no chat template; add a chat_template.jinja file to the checkpoint."
@@ -104,7 +105,11 @@ class ModelAdapter(ABC):
         """
         try:
             self.model = AutoModelForImageTextToText.from_pretrained(
-                self.checkpoint, dtype=dtype, attn_implementation="sdpa", device_map=device_map
+                self.checkpoint,
+                dtype=dtype,
+                attn_implementation="sdpa",
+                device_map=device_map,
+                trust_remote_code=False,
             )
         except (OSError, SafetensorError) as error:
             reason = str(error).splitlines()[0]

@@ -31,7 +31,7 @@ def adapter_for(checkpoint: str | Path) -> ModelAdapter:
     if not here.is_dir() and (not is_name or here.parent.is_dir()):
         raise AdapterError(f"{checkpoint}: no such folder, and no hub id (owner/name) either; check model.checkpoint.")
     try:
-        config = AutoConfig.from_pretrained(checkpoint)
+        config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise AdapterError(f"{checkpoint}: no Hugging Face checkpoint could be read there ({reason})") from None

@@ -86,7 +86,7 @@ class Collector:
         self._pace = Pace(settings.requests_per_minute, settings.tokens_per_minute)
         self._stopping = asyncio.Event()
         self._fault: UserError | None = None
-        self._in_a_row = 0
+        self._in_a_row = self._lost = 0
         self._retry_wait = wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_S)
 
     async def run(self, asks: Sequence[Ask], interruptible: bool) -> Collection:
@@ -112,6 +112,8 @@ class Collector:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
             await self._close()
+        if self._fault and self._lost:
+            raise UserError(f"{self._fault} {self._lost} answers that had just come in could not be stored.")
         if self._fault:
             raise self._fault
         return self.done
@@ -136,13 +138,21 @@ class Collector:
     async def _settle(self, ask: Ask) -> None:
         """One prompt answered and stored, or given up."""
         try:
-            await self._writer.put(await self._anchor(ask))
+            anchor = await self._anchor(ask)
         except TeacherFault as fault:
             self._give_up(ask, fault)
         else:
-            self._in_a_row = 0
-            self.done.answered += 1
-            self.bar.update()
+            await self._store(anchor)
+
+    async def _store(self, anchor: Anchor) -> None:
+        try:
+            await self._writer.put(anchor)
+        except UserError:
+            self._lost += 1
+            raise
+        self._in_a_row = 0
+        self.done.answered += 1
+        self.bar.update()
 
     async def _anchor(self, ask: Ask) -> Anchor:
         tries = AsyncRetrying(

@@ -14,6 +14,9 @@ OURS = {
     "optimizer": "AdamW with engine.weight_decay and the rates of stage1 and stage2",
     "scheduler": "a warm-up over engine.warmup and a cosine",
     **dict.fromkeys(("bfloat16", "amp", "torch_autocast"), "model.dtype for the precision"),
+    **dict.fromkeys(
+        ("gradient_allreduce_op", "managed_gradient_accumulation"), "one denominator for all passes and processes"
+    ),
     **dict.fromkeys(("tensor_parallel", "sequence_parallel_size", "pipeline"), "data parallelism only"),
 }
 """Sections of a DeepSpeed JSON whose work this project does itself, and what it does."""

@@ -1,6 +1,7 @@
 """What is left when a collection is killed, stopped, joined by another, or runs out of disk."""
 
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -170,6 +171,7 @@ def test_a_full_disk_is_a_clear_stop_and_the_store_still_opens(stub, data, tmp_p
     (sentence,) = [line for line in err.splitlines() if line.startswith("error:")]
     assert "anchors.sqlite cannot be used as an anchor store (database or disk is full)" in sentence
     assert "free some disk space and run again" in sentence and "Traceback" not in err
+    assert re.search(rf"\b[1-{WIDTH}] answers that had just come in could not be stored", sentence)
     with AnchorStore(safe / "anchors.sqlite") as store:
         assert verify_store(store) == [] and 10 < len(store) < PROMPTS
     again = collector(data, stub, anchors__store=safe / "anchors.sqlite", **PACE)
