@@ -97,8 +97,10 @@ def _tell(
     if done.ledger.total.unpriced:
         print(f"the cost is not whole: {config.teacher.prices} has no price of {teacher.name}, or no usage was told")
     _tell_set_aside(wanted, todo, teacher, store, config, names_choice)
+    if done.given_up:
+        print(f"{len(done.given_up):,} prompts had no answer, the first of them:", file=sys.stderr)
     for place, why in done.given_up[:5]:
-        print(f"no answer: {place}: {why}", file=sys.stderr)
+        print(f"  {place}: {why}", file=sys.stderr)
     if done.stopped:
         print(f"stopped: {done.stopped}", file=sys.stderr)
     if todo and (done.given_up or done.stopped):

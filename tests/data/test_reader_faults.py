@@ -158,6 +158,14 @@ def test_an_address_in_place_of_an_image_is_refused(jsonl_card, tmp_path, image)
         read_split(jsonl_card, tmp_path, "train")
 
 
+def test_half_a_character_is_named(jsonl_card, tmp_path):
+    (tmp_path / "train.jsonl").write_text('{"id": 1, "question": "\\ud83d\\ude8c?", "images": []}\n')
+    assert read_split(jsonl_card, tmp_path, "train")[0].question == "\U0001f68c?"
+    (tmp_path / "train.jsonl").write_text('{"id": 1, "question": "\\ud83d?", "images": []}\n')
+    with pytest.raises(UserError, match=r"train\.jsonl, row 1 is not valid JSON: it holds half a character"):
+        read_split(jsonl_card, tmp_path, "train")
+
+
 def test_paths_that_stay_inside_are_taken(jsonl_card, tmp_path):
     inside = ["a.png", "deep/../a.png", str(tmp_path / "data/a.png"), "link/b.png"]
     (tmp_path / "data").mkdir()

@@ -40,7 +40,9 @@ class Bench:
     def groups(self, step: int = 0) -> list[Group]:
         job, config = self.job, self.config
         size = getattr(config, self.stage).prompts_per_step
-        return GroupLoader(job.adapter, job.templates, job.train, job.anchors, size, config.run.seed, True).groups(step)
+        return GroupLoader(
+            job.adapter, job.templates, job.train, job.anchors.texts, size, config.run.seed, True
+        ).groups(step)
 
     def ranker(self) -> Ranker:
         config = self.config

@@ -72,7 +72,7 @@ def answered(inputs, scenes, tmp_path):
         anchors.append(Anchor(ask.key, "big", ask.request, text, flags=flags, usage=usage, cost_usd=0.25))
     ledger.count("big", "HTTP 503", {}, None)
     with AnchorStore(store) as open_store:
-        open_store.put(*anchors, ledger=ledger, collector="it")
+        open_store.put(*anchors, ledgers={"it": ledger})
     return {**inputs, **CHAT, "anchors.store": store, "run.root": tmp_path}
 
 

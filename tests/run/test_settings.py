@@ -52,7 +52,7 @@ def test_every_q(finished, q):
 
 
 def test_the_control_anchors_shuffled_shows_each_prompt_the_anchor_of_another(finished, inputs):
-    own = prepare(config_of(inputs)).anchors
+    own = prepare(config_of(inputs)).anchors.texts
     shown = {group["id"]: group["anchor"] for group in finished(ranking__control="anchors_shuffled")}
     assert sorted(shown.values()) == sorted(own.values())
     moved = [name for name in own if shown[name] != own[name]]

@@ -9,6 +9,7 @@ from vlrlcd.anchors.teachers import Teacher, TeacherReply
 from vlrlcd.data.example import Example, Message
 from vlrlcd.data.prompts import Templates
 from vlrlcd.errors import UserError
+from vlrlcd.progress import progress
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ def asks(examples: Iterable[Example], templates: Templates, teacher: Teacher) ->
     Raises:
         UserError: an image cannot be read, or the user's files have no answer for a row.
     """
-    return [_ask(example, templates, teacher) for example in examples]
+    bar = progress(examples, desc="hash prompts", unit="prompt", delay=5)
+    return [_ask(example, templates, teacher) for example in bar]
 
 
 def _ask(example: Example, templates: Templates, teacher: Teacher) -> Ask:

@@ -7,7 +7,6 @@ from typing import Any
 
 from vlrlcd.anchors.anchor import Anchor
 from vlrlcd.anchors.asks import Ask
-from vlrlcd.anchors.claims import new_collector
 from vlrlcd.anchors.collector import Collection
 from vlrlcd.anchors.ledger import ANSWERED, Ledger
 from vlrlcd.anchors.prices import Prices
@@ -76,18 +75,22 @@ def read_results(
     Raises:
         UserError: no file, or a line that is no batch result; what was read before is kept.
     """
-    done, collector = Collection(), new_collector()
+    done = Collection()
     by_key = {ask.key: ask for ask in asks}
     for lines in _chunks(_results(place)):
         wanted = store.missing({line["custom_id"] for line in lines} & by_key.keys())
         done.elsewhere += sum(line["custom_id"] not in by_key for line in lines)
         anchors: list[Anchor] = []
-        ledger = Ledger()
+        ledgers: dict[str, Ledger] = {}
         for line in lines:
             if line["custom_id"] in wanted:
+                # each line has an account of its own, or a failed one would be counted whenever the file is read
+                ledger = ledgers[f"batch {line.get('id')} {line['custom_id']}"] = Ledger()
                 anchors += _anchor(line, by_key[line["custom_id"]], settings, prices, ledger, done)
-        done.answered += store.put(*anchors, ledger=ledger, collector=collector)
-        done.ledger.merge(ledger)
+        new = ledgers.keys() - store.accounted(ledgers)
+        done.answered += store.put(*anchors, ledgers={name: ledgers[name] for name in new})
+        for name in new:
+            done.ledger.merge(ledgers[name])
     return done
 
 

@@ -189,13 +189,16 @@ class Collector:
         if not self.teacher.from_files:
             for ledger in (self.done.ledger, self._writer.ledger):
                 ledger.count(self.teacher.name, outcome, usage, cost if self.teacher.has_price else 0.0)
-        self._pace.used(sum(usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")))
+            self._pace.used(sum(usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")))
+            self._show()
+        return cost
+
+    def _show(self) -> None:
         total = self.done.ledger.total
         shown = {"calls": total.calls, "again": total.calls - self.done.ledger.outcomes.get(ANSWERED, 0)}
         if self.teacher.has_price:
-            shown["USD"] = f"{total.cost_usd:.4f}" if not total.unpriced else f">{total.cost_usd:.4f}"
+            shown["USD"] = f"{'>' if total.unpriced else ''}{total.cost_usd:.4f}"
         self.bar.set_postfix(shown, refresh=False)
-        return cost
 
     def _give_up(self, ask: Ask, fault: TeacherFault) -> None:
         """A prompt is given up; what would befall every prompt ends the collection."""
@@ -208,6 +211,10 @@ class Collector:
 
     def _pause(self, state: RetryCallState) -> float:
         wanted = getattr(state.outcome.exception(), "after_s", None)
+        if wanted is not None and wanted > LONGEST_PAUSE_S:
+            self.bar.write(
+                f"{self.teacher.name} wants to be left alone for {wanted:,.0f} s: {state.outcome.exception()}"
+            )
         return self._retry_wait(state) if wanted is None else wanted
 
     async def _sleep(self, seconds: float) -> None:

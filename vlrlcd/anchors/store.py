@@ -2,9 +2,10 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from vlrlcd.anchors import schema
@@ -80,13 +81,12 @@ class AnchorStore:
             row = self._connection.execute(f"{SELECT} WHERE key = ?", (key,)).fetchone()
         return Anchor.from_row(row) if row else None
 
-    def put(self, *anchors: Anchor, ledger: Ledger | None = None, collector: str = "") -> int:
+    def put(self, *anchors: Anchor, ledgers: Mapping[str, Ledger] = MappingProxyType({})) -> int:
         """Stores all of them or none, on disk when it returns; a key already there keeps its first anchor.
 
         Args:
             anchors: in any number.
-            ledger: what asking took, added to the file's own account in the same transaction.
-            collector: whose account it is.
+            ledgers: what asking took, by collector, added to the file's own accounts in the same transaction.
 
         Returns:
             How many were new.
@@ -94,7 +94,7 @@ class AnchorStore:
         with self._faults_named(), self._transaction():
             new = self._connection.executemany(INSERT, [anchor.to_row() for anchor in anchors]).rowcount
             Claims(self._connection).answered(anchor.key for anchor in anchors)
-            if ledger:
+            for collector, ledger in ledgers.items():
                 ledger.add_to(self._connection, collector)
         return max(new, 0)
 
@@ -104,6 +104,12 @@ class AnchorStore:
         with self._faults_named():
             query = "SELECT key FROM anchors WHERE key IN (SELECT value FROM json_each(?))"
             return wanted - {key for (key,) in self._connection.execute(query, (json.dumps(list(wanted)),))}
+
+    def accounted(self, collectors: Iterable[str]) -> set[str]:
+        """Those of the collectors that have an account."""
+        with self._faults_named():
+            query = "SELECT DISTINCT collector FROM ledger WHERE collector IN (SELECT value FROM json_each(?))"
+            return {name for (name,) in self._connection.execute(query, (json.dumps(list(collectors)),))}
 
     def ledger(self, model: str | None = None) -> Ledger:
         """What all collections into this file took together, of one teacher or of all."""

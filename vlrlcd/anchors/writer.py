@@ -81,8 +81,9 @@ class Writer:
             return
         anchors = [anchor for anchor, _ in waiting]
         try:
-            await self._in_thread(lambda: self.store.put(*anchors, ledger=ledger, collector=self.collector))
-        except UserError as fault:
+            await self._in_thread(lambda: self.store.put(*anchors, ledgers={self.collector: ledger}))
+        # whatever it is, whoever waits must hear of it
+        except Exception as fault:
             self._ledger.merge(ledger)
             for _, stored in waiting:
                 stored.set_exception(fault)

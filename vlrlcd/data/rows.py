@@ -17,6 +17,7 @@ from vlrlcd.errors import UserError
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 PARQUET_BATCH = 256
+SURROGATE, HALF = re.compile(r"\\ud[89a-f]", re.IGNORECASE), re.compile("[\ud800-\udfff]")
 
 Rows = Iterator[tuple[str, dict[str, Any]]]
 """Pairs of a place (file and 1-based row, for messages) and the raw record."""
@@ -142,9 +143,12 @@ def _text(path: Path) -> str:
 
 def _decode(text: str, fault: str) -> Any:
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{fault}: {error}") from error
+    if SURROGATE.search(text) and HALF.search(json.dumps(found, ensure_ascii=False)):
+        raise UserError(f"{fault}: it holds half a character (a \\ud83d or the like alone); write the text anew")
+    return found
 
 
 def _checked(place: str, record: Any) -> tuple[str, dict[str, Any]]:

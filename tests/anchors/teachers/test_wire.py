@@ -107,6 +107,10 @@ def test_what_is_kept_and_flagged():
     assert read("half a sent", "length").flags == ("cut",)
 
 
+def test_half_a_character_is_marked():
+    assert read("a bus \ud83d").text == "a bus \ufffd" and read("a bus \ud83d\ude8c").text == "a bus \U0001f68c"
+
+
 def fault(*answer, **more):
     with pytest.raises(TeacherFault) as caught:
         read(*answer, **more)

@@ -26,15 +26,15 @@ def mixed(scenes, tmp_path_factory):
     rows = json.loads((scenes / "aokvqa_v1p0_train.json").read_text())[:8]
     blind = set(generator(0, "order", 0).permutation(8)[1:4:2].tolist())
     for i, row in enumerate(rows):
-        image = scenes / "train2017" / f"{row['image_id']:012}.jpg"
-        content = {"images": [] if i in blind else [str(image)], "answer": row["choices"][row["correct_choice_idx"]]}
+        image = f"{row['image_id']:012}.jpg"
+        content = {"images": [] if i in blind else [image], "answer": row["choices"][row["correct_choice_idx"]]}
         rows[i] = {
             "id": row["question_id"],
             **content,
             **{key: row[key] for key in ("question", "choices", "rationales")},
         }
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return {**FOUR, "data.root": folder}
+    return {**FOUR, "data.root": folder, "data.images": scenes / "train2017"}
 
 
 def test_losses_and_gradients_are_those_of_one_process(inputs, checkpoint, distributed, mixed, run_cases, case):

@@ -62,13 +62,18 @@ def reply(answer: Mapping[str, Any]) -> TeacherReply:
     if not is_text:
         raise TeacherFault("unreadable answer", "the answer is no chat completion with a text", "again", usage=usage)
     flags = _flags(finish_reason, refusal)
-    text = text.strip() or (refusal or "").strip()
+    text = _whole_characters(text.strip() or str(refusal or "").strip())
     if not text and "cut" in flags:
         words = "all of max_tokens went by before any text; raise teacher.max_tokens"
         raise TeacherFault("no room for text", words, "skip", usage=usage)
     if not text and not flags:
         raise TeacherFault("empty answer", "the answer was empty", "again", usage=usage)
     return TeacherReply(text, finish_reason, usage, flags, answer.get("model") or "")
+
+
+def _whole_characters(text: str) -> str:
+    """The text with a mark in place of half a character, as an answer cut in an emoji may end in."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _flags(finish_reason: str, refusal: str | None) -> tuple[str, ...]:
