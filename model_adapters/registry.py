@@ -29,7 +29,7 @@ def adapter_for(checkpoint: str | Path) -> ModelAdapter:
     here, is_name = Path(checkpoint), re.fullmatch(r"[\w.-]+/[\w.-]+", str(checkpoint))
     # beside other folders of this machine it is a path that went wrong, not a name to ask the hub for
     if not here.is_dir() and (not is_name or here.parent.is_dir()):
-        raise AdapterError(f"{checkpoint}: no such folder, and no hub id (owner/name) either; check model.checkpoint.")
+        raise AdapterError(f"{checkpoint}: no such folder, and no hub id (owner/name) either; check the name.")
     try:
         config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
     except (OSError, ValueError) as error:

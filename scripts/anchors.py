@@ -15,6 +15,7 @@ from vlrlcd.anchors.exchange import export_anchors, import_anchors, merge_stores
 from vlrlcd.anchors.ledger import Ledger, spending
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.cli import run
+from vlrlcd.errors import UserError
 
 
 def verify(path: Path) -> None:
@@ -42,12 +43,14 @@ def export(path: Path, file: Path) -> None:
 
 
 def import_(path: Path, file: Path) -> None:
+    if not file.is_file():
+        raise UserError(f"{file} does not exist: give the path of an exported file.")
     with AnchorStore(path) as store:
         print(f"{path}: {import_anchors(store, file):,} new anchors, {len(store):,} in all")
 
 
 def merge(path: Path, file: Path) -> None:
-    with AnchorStore(path) as store, AnchorStore(file, make=False) as other:
+    with AnchorStore(file, make=False) as other, AnchorStore(path) as store:
         print(f"{path}: {merge_stores(store, other):,} new anchors, {len(store):,} in all")
 
 

@@ -68,6 +68,11 @@ def _check_flags(config: Config, flags) -> None:
     for flag, value in (("--max-calls", flags.max_calls), ("--max-usd", flags.max_usd)):
         if value is not None and value <= 0:
             raise UserError(f"{flag}={value} must be above 0.")
+    chosen = [flag for flag in ("dry_run", "write_batch", "read_batch") if getattr(flags, flag)]
+    limits = [flag for flag in ("max_calls", "max_usd") if getattr(flags, flag) is not None]
+    if len(chosen) > 1 or chosen and limits:
+        said = " and ".join(f"--{flag.replace('_', '-')}" for flag in [*chosen, *limits])
+        raise UserError(f"{said} do not go together: give one of them.")
     if (flags.write_batch or flags.read_batch) and config.teacher.kind != "chat":
         raise UserError(f"batch files are for teacher.kind=chat, and teacher.kind is {config.teacher.kind}.")
 
@@ -95,7 +100,9 @@ def _tell(
         candidates = config.sampling.candidates
         print(f"a teacher that judges {candidates} candidates of each would take {len(wanted) * candidates:,} calls")
     if done.ledger.total.unpriced:
-        print(f"the cost is not whole: {config.teacher.prices} has no price of {teacher.name}, or no usage was told")
+        print(
+            f"the cost is not whole: no price of {teacher.name} in {config.teacher.prices}, or calls that told no usage"
+        )
     _tell_set_aside(wanted, todo, teacher, store, config, names_choice)
     if done.given_up:
         print(f"{len(done.given_up):,} prompts had no answer, the first of them:", file=sys.stderr)

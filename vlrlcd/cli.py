@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -79,6 +80,23 @@ def run(main: Callable[[], Any]) -> None:
         leave(1, "stopped before anything was begun", own_fault=True)
     except Exception:
         leave(1, traceback.format_exc(), own_fault=False)
+
+
+def same_command(script: str, config: str | Path, argv: list[str] | None = None) -> str:
+    """Another script with this configuration and the flags of this command line.
+
+    Args:
+        script: its path.
+        config: the YAML in use.
+        argv: the command line without the program; `sys.argv` if None.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    flags = [
+        " ".join([word, *([] if "=" in word else following[:1])]) if "=" not in word else word
+        for word, following in ((word, words[place + 1 :]) for place, word in enumerate(words))
+        if word.startswith("--") and word[2:].split("=")[0] in known_keys()
+    ]
+    return shlex.join(["python", script, "--config", str(config), *flags])
 
 
 def known_keys() -> list[str]:

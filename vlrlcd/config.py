@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from vlrlcd.errors import UserError
+from vlrlcd.private import refuse_secrets
 
 Control = Literal["none", "anchors_shuffled", "d_permuted", "d_uniform", "no_anchor", "oracle"]
 
@@ -357,5 +358,6 @@ def check(config: Config) -> None:
         raise UserError(f"engine.warmup={config.engine.warmup} must lie in [0, 1).")
     if config.ranking.gamma and not config.ranking.tau:
         raise UserError("ranking.gamma is given but ranking.tau is not: the calibration of tau takes gamma as 1 / tau.")
+    refuse_secrets(config.teacher.base_url, config.teacher.api_key_env, config.teacher.extra_body)
     if config.run.resume and not config.run.name:
         raise UserError("run.resume needs run.name, the run to go on with.")

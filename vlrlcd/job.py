@@ -7,6 +7,7 @@ import torch
 
 from model_adapters import ModelAdapter, PromptRow, adapter_for
 from vlrlcd.anchors.ready import ReadyAnchors, ready_anchors
+from vlrlcd.cli import same_command
 from vlrlcd.config import Config, used_stages
 from vlrlcd.data.card import Card, load_card
 from vlrlcd.data.encode import check_lengths
@@ -69,7 +70,8 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
         check_images([*train, *held_out])
         check_lengths(adapter, templates, [*train, *held_out], config.sampling.max_new_tokens)
         _check_oracle(config, card, train)
-        anchors = ready_anchors(config, card, templates, train, source)
+        command = same_command("scripts/collect_anchors.py", source)
+        anchors = ready_anchors(config, card, templates, train, command)
         _check_judge_lengths(config, adapter, templates, train, anchors.texts)
         return anchors
 

@@ -90,7 +90,7 @@ def results(wanted, tmp_path):
 
 def test_results_are_stored_under_their_keys_at_batch_prices(wanted, results, store, prices):
     done = read_results(results, wanted, SETTINGS, store, Prices(prices))
-    assert (done.answered, done.elsewhere, done.flagged) == (4, 1, {"content_filter": 1})
+    assert (done.answered, done.elsewhere) == (4, 1)
     assert [store.get(ask.key).text for ask in wanted[:3]] == [f"about Question {n}?" for n in range(3)]
     assert store.get(wanted[0].key).cost_usd == pytest.approx(0.15) and store.get(wanted[0].key).answered_by
     assert store.get(wanted[3].key).flags == ("content_filter",)
@@ -115,7 +115,13 @@ def test_what_single_calls_answered_is_not_written_into_a_batch(wanted, results,
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [('{"custom_id": "a', "line 2 is not valid JSON"), ('{"id": 3}', "line 2 has no custom_id")]
+    ("text", "words"),
+    [
+        ('{"custom_id": "a', "line 2 is not valid JSON"),
+        ('{"id": 3}', "line 2 has no custom_id"),
+        ('{"custom_id": "a", "response": {"status_code": 200, "body": "text"}}', "line 2: response, body or error"),
+        ('{"custom_id": "a", "response": null, "error": "text"}', "line 2: response, body or error"),
+    ],
 )
 def test_a_file_that_was_cut_keeps_what_stood_before(wanted, results, store, prices, text, words):
     whole = (results / "output.jsonl").read_text().splitlines()
@@ -123,6 +129,12 @@ def test_a_file_that_was_cut_keeps_what_stood_before(wanted, results, store, pri
     with pytest.raises(UserError, match=words):
         read_results(results / "output.jsonl", wanted, SETTINGS, store, Prices(prices))
     assert len(store) == 1
+
+
+def test_a_file_that_is_no_text(wanted, store, prices, tmp_path):
+    (tmp_path / "out.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"out\.jsonl cannot be read as a result file"):
+        read_results(tmp_path / "out.jsonl", wanted, SETTINGS, store, Prices(prices))
 
 
 def test_a_folder_without_results(wanted, store, prices, tmp_path):

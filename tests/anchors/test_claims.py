@@ -1,6 +1,7 @@
 """Two collectors on one store, and what a dead one leaves behind."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -70,6 +71,14 @@ def test_a_collector_elsewhere_is_believed_for_the_length_of_its_lease(store, mo
     now = time.time()
     monkeypatch.setattr(claims_module.time, "time", lambda: now + claims_module.LEASE_S + 1)
     assert claim(store, "a") == {"a"}
+
+
+def test_a_process_id_of_another_container_says_nothing(store, monkeypatch):
+    claim(store, "a", "far")
+    with store.claims() as claims:
+        claims._connection.execute("UPDATE collectors SET pid = 4000000, started = 1")
+    monkeypatch.setattr(claims_module, "_here", lambda: f"{socket.gethostname()} boot pid:[1]")
+    assert claim(store, "a") == set()
 
 
 def test_two_open_stores_see_each_other(store):

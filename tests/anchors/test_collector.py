@@ -1,11 +1,15 @@
 """Many answers at once: retries, limits, and when a collection ends."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.anchors.teacher import USAGE, Scripted, collected, examples, passing
+from tests.anchors.teacher import USAGE, Scripted, asked, collected, examples, passing
+from vlrlcd.anchors import turns, writer
+from vlrlcd.anchors.anchor import Anchor
 from vlrlcd.anchors.budget import Limits
+from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import TeacherFault, TeacherReply
 from vlrlcd.errors import UserError
 
@@ -115,11 +119,24 @@ def test_requests_per_minute(store):
     assert 0.8 <= time.monotonic() - started < 4
 
 
-def test_tokens_per_minute(store):
+@pytest.mark.parametrize("thought", [1, 1000, 20_000])
+def test_tokens_per_minute_whatever_was_thought_at_first(store, thought):
+    teacher = Scripted(width=2)
     started = time.monotonic()
-    # 1,100 tokens a call, 2,750 a second: after the first few, five calls take two seconds
-    collected(examples(6), Scripted(width=1), store, tokens_per_minute=165_000.0, max_tokens=1100)
-    assert 1.0 <= time.monotonic() - started < 6
+    # 1,100 tokens a call at 5,500 a second: ten calls take about two seconds
+    done = collected(examples(10), teacher, store, tokens_per_minute=330_000.0, max_tokens=thought)
+    assert done.answered == 10 and 1.3 <= time.monotonic() - started < 9
+
+
+def test_growing_answers_keep_to_the_rate(store):
+    sizes = iter(range(200, 10_000, 200))
+    teacher = Scripted(
+        reply=lambda _: TeacherReply("text", usage={"prompt_tokens": next(sizes), "completion_tokens": 0})
+    )
+    started = time.monotonic()
+    collected(examples(20), teacher, store, tokens_per_minute=600_000.0, max_tokens=1)
+    # 42,000 tokens, 10,000 a second; the last calls are not waited for
+    assert time.monotonic() - started > 2.5
 
 
 def test_a_store_that_fails_ends_the_collection_and_keeps_what_is_there(store):
@@ -141,6 +158,115 @@ def test_a_bug_is_not_swallowed(store):
         collected(examples(3), Scripted(reply=broken), store)
 
 
-def test_flags_are_told(store):
-    done = collected(examples(3), Scripted(reply=lambda _: TeacherReply("", flags=("content_filter",))), store)
-    assert done.answered == 3 and done.flagged == {"content_filter": 3}
+def test_broken_off_calls_count_against_the_budget_as_the_dearest(store, prices):
+    broken = {f"question {n}": [passing("time-out", usage=None)] * 3 for n in range(1, 50)}
+    done = collected(examples(50), Scripted(broken, width=1), store, Limits(usd=1.0), prices=str(prices))
+    # the server may have billed each of three calls of 0.30 USD
+    assert "--max-usd=1" in done.stopped and done.ledger.total.calls == 3
+    assert done.ledger.total.unpriced == 2
+
+
+def test_before_there_is_an_answer_they_count_as_the_longest(store, prices):
+    broken = {f"question {n}": [passing("time-out", usage=None)] * 3 for n in range(50)}
+    done = collected(examples(50), Scripted(broken), store, Limits(usd=1.0), prices=str(prices), max_tokens=400)
+    assert "--max-usd=1" in done.stopped and done.ledger.total.calls == 3
+
+
+def test_errors_that_cost_nothing_do_not(store, prices):
+    faults = {f"question {n}": [passing("HTTP 503")] * 3 for n in range(3)}
+    done = collected(examples(3), Scripted(faults, width=1), store, Limits(usd=1.0), prices=str(prices))
+    assert done.answered == 3 and done.ledger.total.unpriced == 0
+
+
+def test_money_is_no_limit_of_a_teacher_that_costs_none(store):
+    teacher = Scripted()
+    teacher.has_price = False
+    with pytest.raises(UserError, match="--max-usd means nothing for scripted"):
+        collected(examples(2), teacher, store, Limits(usd=1.0))
+
+
+@pytest.mark.parametrize("after_s", [0.0, 60.0, None])
+def test_an_ending_collection_tries_nothing_again(store, after_s):
+    faults = {f"question {n}": [passing(after_s=after_s)] * 99 for n in range(20)}
+    teacher = Scripted({**faults, "question 3": [FATAL]}, width=4)
+    started = time.monotonic()
+    done = collected(examples(20), teacher, store, attempts=99)
+    assert done.stopped == "the key is wrong" and sum(teacher.asked.values()) <= 8
+    assert time.monotonic() - started < 5
+
+
+def test_a_server_that_is_not_there_is_soon_said(store):
+    faults = {f"question {n}": [passing("connection", usage=None)] * 99 for n in range(99)}
+    teacher = Scripted(faults, width=4)
+    done = collected(examples(99), teacher, store)
+    assert "is the server running?" in done.stopped and 8 <= sum(teacher.asked.values()) <= 12
+
+
+def test_connections_that_fail_now_and_then_are_no_reason_to_end(store):
+    teacher = Scripted({f"question {n}": [passing("connection", usage=None)] for n in range(1, 60)}, width=1)
+    assert collected(examples(60), teacher, store).answered == 60
+
+
+def test_a_lock_that_ends_in_time_costs_no_answer(store, monkeypatch):
+    put, until = store.put, time.monotonic() + 2
+
+    def locked(*anchors, **more):
+        if time.monotonic() < until:
+            raise UserError("the store is locked.")
+        return put(*anchors, **more)
+
+    monkeypatch.setattr(store, "put", locked)
+    teacher = Scripted(width=4)
+    with pytest.raises(UserError, match=r"^the store is locked\.$"):
+        collected(examples(50), teacher, store)
+    assert len(store) == sum(teacher.asked.values()) == 4
+
+
+def test_a_lock_that_does_not_end_tells_what_was_lost(store, monkeypatch):
+    monkeypatch.setattr(writer, "RESCUE_S", 0.5)
+    monkeypatch.setattr(store, "put", lambda *a, **k: (_ for _ in ()).throw(UserError("the store is locked.")))
+    with pytest.raises(UserError, match=r"locked\. 4 answers that had just come in could not be stored"):
+        collected(examples(50), Scripted(width=4), store)
+
+
+def test_a_writer_that_dies_ends_the_collection(store, monkeypatch):
+    def dies(*anchors, **more):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(store, "put", dies)
+    with pytest.raises(ZeroDivisionError):
+        collected(examples(50), Scripted(width=4), store)
+
+
+def test_prompts_that_two_collectors_give_up_keep_neither_waiting(store):
+    def faults():
+        return {f"question {n}": [skipped()] for n in (3, 11, 17)}
+
+    def one():
+        with AnchorStore(store.path) as own:
+            return collected(examples(20), Scripted(faults(), width=2), own)
+
+    with ThreadPoolExecutor(2) as pool:
+        ends = [pool.submit(one).result for _ in range(2)]
+        done = [end(30) for end in ends]
+    assert sum(found.answered for found in done) >= 17 and len(store) >= 17
+
+
+def test_what_was_claimed_long_ago_is_claimed_anew(store, monkeypatch):
+    """As after a suspended machine: others have taken over and answered meanwhile."""
+    monkeypatch.setattr(turns, "LEASE_S", 0.0)
+    others = [Anchor(ask.key, "scripted", ask.request, "by another") for ask in asked(examples(20)[5:], Scripted())]
+
+    def first(example):
+        if example.question == "question 0":
+            with AnchorStore(store.path) as own:
+                with own.claims() as claims:
+                    claims._connection.execute("DELETE FROM claims")
+                own.put(
+                    *(Anchor(ask.key, "scripted", ask.request, "by another") for ask in asked(examples(20)[5:], other))
+                )
+        return TeacherReply("own")
+
+    teacher = Scripted(reply=first, width=1)
+    done = collected(examples(20), teacher, store)
+    assert sum(teacher.asked.values()) == 5 and (done.answered, done.by_others) == (5, 15)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.anchors.teacher import Scripted, collected, examples, passing
 from vlrlcd.anchors.exchange import export_anchors, import_anchors, merge_stores, verify_store
+from vlrlcd.anchors.ledger import Ledger
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import TeacherReply
 from vlrlcd.errors import UserError
@@ -62,8 +63,11 @@ def without_text(line):
         (without_text, "it must have key, model, request, text"),
         (lambda line: json.dumps({**json.loads(line), "more": 1}), "no unknown fields"),
         (lambda line: line.replace("question", "Question"), "the row was changed"),
-        (lambda line: json.dumps({**json.loads(line), "usage": "{"}), "strings of JSON"),
-        (lambda line: json.dumps({**json.loads(line), "flags": ["cut"]}), "strings of JSON"),
+        (lambda line: json.dumps({**json.loads(line), "usage": "5"}), "usage must be a string of a JSON object"),
+        (lambda line: json.dumps({**json.loads(line), "flags": '"cut"'}), "flags one of a JSON list"),
+        (lambda line: json.dumps({**json.loads(line), "flags": ["cut"]}), "flags is ['cut'], and it must be a string"),
+        (lambda line: json.dumps({**json.loads(line), "text": None}), "text is None, and it must be a string"),
+        (lambda line: json.dumps({**json.loads(line), "cost_usd": "free"}), "it must be a number or null"),
     ],
 )
 def test_a_row_that_is_no_anchor_is_named(full, tmp_path, change, words):
@@ -86,6 +90,17 @@ def test_merging_adds_anchors_and_accounts_once(full, tmp_path):
         assert [found.text for found in full].count(REPLY.text) == 5
 
 
+def test_merging_again_adds_what_came_since(store, tmp_path):
+    with AnchorStore(tmp_path / "other.sqlite") as other:
+        ledger = Ledger()
+        ledger.count("m", "answered", {}, 0.5)
+        for calls in (1, 2):
+            other.put(ledgers={"it": ledger})
+            merge_stores(store, other)
+            merge_stores(store, other)
+            assert store.ledger().total.calls == calls and store.ledger().total.cost_usd == 0.5 * calls
+
+
 def test_a_sound_store(full):
     assert verify_store(full) == []
 
@@ -94,8 +109,10 @@ def test_a_sound_store(full):
     ("change", "words"),
     [
         ("UPDATE anchors SET request = '{}'", "the key is not that of the request"),
-        ("UPDATE anchors SET usage = '{'", "usage or flags are damaged"),
-        ("UPDATE anchors SET flags = '{}'", "usage or flags are damaged"),
+        ("UPDATE anchors SET usage = '{'", "usage must be a string of a JSON object"),
+        ("UPDATE anchors SET flags = '{}'", "flags one of a JSON list"),
+        ("UPDATE anchors SET text = 'better'", "changed after it was stored"),
+        ("UPDATE anchors SET cost_usd = 0.0", "changed after it was stored"),
     ],
 )
 def test_a_row_that_was_changed(full, change, words):

@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlrlcd.anchors.key import anchor_key, canonical_request
+from vlrlcd.anchors.key import canonical_request, request_key
 
 SAMPLING = st.dictionaries(st.text(max_size=8), st.integers() | st.booleans() | st.text(max_size=8), max_size=4)
+
+
+def anchor_key(*request):
+    return request_key(canonical_request(*request))
 
 
 def messages(text="What is it?", image=b"pixels", **image_extra):

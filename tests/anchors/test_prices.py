@@ -65,7 +65,7 @@ def test_the_ledger_adds_up_and_says_what_it_does_not_know():
     ledger = Ledger()
     ledger.count("m", "answered", CACHED, 0.5)
     ledger.count("m", "answered", {}, None)
-    ledger.count("m", "HTTP 503", {}, None)
+    ledger.count("m", "HTTP 503", {}, 0.0)
     ledger.count("m", "empty answer", USAGE, None)
     total = ledger.total
     assert (total.calls, total.prompt_tokens, total.cached_tokens, total.image_tokens) == (4, 2000, 400, 600)

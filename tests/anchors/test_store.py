@@ -3,11 +3,14 @@
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 
+from tests.servers.mounts import can_mount
 from vlrlcd.anchors.anchor import Anchor
 from vlrlcd.anchors.schema import ANCHORS, APPLICATION_ID, SCHEMA_VERSION
 from vlrlcd.anchors.store import AnchorStore
@@ -118,6 +121,29 @@ def test_kill_9_loses_no_stored_answer(path):
         assert len(promised) <= len(store) <= len(promised) + len(acknowledged)
     with closing(sqlite3.connect(path)) as plain:
         assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_many_open_a_new_store_at_the_same_moment(tmp_path):
+    for number in range(40):
+        path, start = tmp_path / f"{number}.sqlite", threading.Barrier(4)
+
+        def opened(path=path, start=start):
+            start.wait()
+            AnchorStore(path).close()
+
+        with ThreadPoolExecutor(4) as pool:
+            assert [future.result() for future in [pool.submit(opened) for _ in range(4)]] == [None] * 4
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs a mount namespace of its own")
+def test_a_store_on_a_file_system_that_is_only_read(path, tmp_path):
+    with AnchorStore(path) as store:
+        store.put(anchor("k", "paid for"))
+    code = f"from vlrlcd.anchors.store import AnchorStore; print(AnchorStore({str(path)!r}).get('k').text)"
+    script = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"'
+    command = ["unshare", "-rm", "sh", "-c", script, "sh", str(path.parent), sys.executable, "-c", code]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.stdout == "paid for\n", found.stderr
 
 
 def refusal(path):

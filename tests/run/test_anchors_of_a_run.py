@@ -27,7 +27,9 @@ def test_a_missing_anchor_is_told_before_the_weights_are_read(refusal, bad):
     assert re.search(
         r"train\.json, row 1 has no anchor from big in .*anchors\.sqlite \(12 of 12 training prompts", said
     )
-    assert "run `python scripts/collect_anchors.py --config " in said and "quickstart.yaml` first" in said
+    command = re.search("run `python scripts/collect_anchors.py --config (.*)` first", said)[1].split()
+    assert command[0].endswith("quickstart.yaml")
+    assert {"--teacher.kind=chat", "--teacher.model=big", f"--data.root={bad / 'scenes'}"} <= set(command)
     assert not (bad / "runs").exists()
 
 
@@ -92,7 +94,7 @@ def test_what_is_set_aside_is_not_trained_on_and_is_said(answered, tmp_path):
     assert len(aside) == 4 and aside[2]["text"] == "I cannot help." and "row 3" in aside[2]["place"]
     trained_on = {group["id"] for group in lines(run / "samples.jsonl")}
     assert len(trained_on) == 8 and trained_on.isdisjoint(line["id"] for line in aside)
-    assert teacher["calls_if_it_judged"] == 8 * 4
+    assert teacher["calls_if_it_judged"] == 12 * 4
     assert teacher["spent"]["calls"] == 12 and teacher["spent"]["cost_usd"] == 3.0
     assert teacher["collected"]["outcomes"] == {"answered": 12, "HTTP 503": 1}
     page = (run / "report.html").read_text()

@@ -1,5 +1,6 @@
 """`Anchor`: a stored answer, and its form as plain values."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -46,6 +47,11 @@ class Anchor:
         """The values of `COLUMNS`; usage and flags as JSON."""
         plain = {**vars(self), "usage": json.dumps(self.usage), "flags": json.dumps(self.flags)}
         return tuple(plain[name] for name in COLUMNS)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 hex over all of it, which tells whether a stored row was changed."""
+        return hashlib.sha256(json.dumps(self.to_row(), ensure_ascii=False).encode()).hexdigest()
 
     @classmethod
     def from_row(cls, row: tuple[Any, ...]) -> "Anchor":

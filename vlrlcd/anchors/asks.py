@@ -11,6 +11,11 @@ from vlrlcd.data.prompts import Templates
 from vlrlcd.errors import UserError
 from vlrlcd.progress import progress
 
+CHARACTERS_PER_TOKEN = 4
+"""Of English, roughly; other scripts take more tokens."""
+TOKENS_PER_IMAGE = 1000
+"""Differs between models; good enough to begin with."""
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -20,6 +25,20 @@ class Ask:
     messages: Sequence[Message]
     request: str
     key: str
+
+    @property
+    def characters(self) -> int:
+        """Of all its text."""
+        return sum(len(part.get("text", "")) for message in self.messages for part in message["content"])
+
+    @property
+    def images(self) -> int:
+        """How many are shown."""
+        return sum(part["type"] == "image" for message in self.messages for part in message["content"])
+
+    def thought_tokens(self, max_tokens: int) -> float:
+        """What a call may take, for keeping to a rate until it is known."""
+        return self.characters / CHARACTERS_PER_TOKEN + self.images * TOKENS_PER_IMAGE + max_tokens
 
     def anchor(self, reply: TeacherReply, model: str, latency_s: float, cost_usd: float | None) -> Anchor:
         """The reply in the form in which it is stored."""
@@ -48,9 +67,9 @@ def asks(examples: Iterable[Example], templates: Templates, teacher: Teacher) ->
 
 
 def _ask(example: Example, templates: Templates, teacher: Teacher) -> Ask:
-    messages = teacher.shown(templates.render("teacher", example))
+    messages, sampling = teacher.shown(templates.render("teacher", example)), teacher.sampling(example)
     try:
-        request = canonical_request(teacher.name, messages, teacher.sampling(example))
+        request = canonical_request(teacher.name, messages, sampling)
     except OSError as fault:
         raise UserError(f"{example.place}: the image cannot be read ({fault}); restore the file.") from fault
     return Ask(example, messages, request, request_key(request))

@@ -116,14 +116,12 @@ def _anchor(
     try:
         reply = _reply(line)
     except TeacherFault as fault:
-        usage = fault.usage or {}
-        ledger.count(settings.model, fault.outcome, usage, prices.cost(settings.model, usage, batch=True))
+        cost = prices.cost(settings.model, fault.usage, batch=True) if fault.usage else 0.0
+        ledger.count(settings.model, fault.outcome, fault.usage, cost)
         done.given_up.append((ask.example.place, fault.words))
         return []
     cost = prices.cost(settings.model, reply.usage, batch=True)
     ledger.count(settings.model, ANSWERED, reply.usage, cost)
-    for flag in reply.flags:
-        done.flagged[flag] = done.flagged.get(flag, 0) + 1
     return [ask.anchor(reply, settings.model, 0.0, cost)]
 
 
@@ -169,10 +167,13 @@ def _results(place: Path) -> Iterator[dict[str, Any]]:
     if not files or not files[0].is_file():
         raise UserError(f"{place} holds no result files: give the .jsonl that the batch left, or its folder.")
     for path in files:
-        with path.open(encoding="utf-8") as file:
-            for number, text in enumerate(file, start=1):
-                if text.strip():
-                    yield _result(f"{path}, line {number}", text)
+        try:
+            with path.open(encoding="utf-8") as file:
+                for number, text in enumerate(file, start=1):
+                    if text.strip():
+                        yield _result(f"{path}, line {number}", text)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} cannot be read as a result file ({error}); fetch it again.") from None
 
 
 def _result(place: str, text: str) -> dict[str, Any]:
@@ -182,4 +183,9 @@ def _result(place: str, text: str) -> dict[str, Any]:
         raise UserError(f"{place} is not valid JSON; fetch the file again. What stood before it is stored.") from None
     if not isinstance(line, dict) or not isinstance(line.get("custom_id"), str):
         raise UserError(f"{place} has no custom_id, so it is no result of a batch; name the right file.")
+    response = line.get("response") or {}
+    body = response.get("body") or {} if isinstance(response, dict) else None
+    errors = [body.get("error") or {}, line.get("error") or {}] if isinstance(body, dict) else [None]
+    if not all(isinstance(error, dict) for error in errors):
+        raise UserError(f"{place}: response, body or error is no object, so it is no result of a batch.")
     return line

@@ -1,11 +1,7 @@
-"""How many calls, how much money, how fast."""
+"""How many calls and how much money one collection may take."""
 
 import asyncio
 from dataclasses import dataclass
-
-from aiolimiter import AsyncLimiter
-
-MINUTE_S = 60.0
 
 
 class Spent(Exception):
@@ -24,13 +20,18 @@ class Budget:
     """Keeps a collection within its limits.
 
     A call is let through only if all calls in flight and this one may cost as much as the dearest so far. Until the
-    first one has come back, nothing else is sent, so the limit is passed at most by what calls get dearer.
+    first one has come back, nothing else is sent. A call that was broken off may have been answered and billed all the
+    same: it counts as much as the dearest.
+
+    Args:
+        limits: of this collection.
+        longest: USD of the longest answer that may be asked for: the dearest before there is one.
     """
 
-    def __init__(self, limits: Limits):
+    def __init__(self, limits: Limits, longest: float = 0.0):
         self.limits = limits
         self.sent, self.usd = 0, 0.0
-        self._in_flight, self._dearest, self._blind = 0, None, False
+        self._in_flight, self._dearest, self._longest, self._blind = 0, None, longest, False
         self._settled = asyncio.Event()
 
     async def reserve(self) -> None:
@@ -44,12 +45,14 @@ class Budget:
         self.sent += 1
 
     def settle(self, usd: float | None, answered: bool) -> None:
-        """A reserved call came back and cost so much; None if that is not known, as of most calls without an answer."""
+        """A reserved call came back and cost so much; None if nobody told."""
         self._in_flight -= 1
         self._blind |= answered and usd is None
-        if usd is not None:
+        if usd is None:
+            self.usd += self._longest if self._dearest is None else self._dearest
+        else:
             self.usd += usd
-            self._dearest = max(self._dearest or 0.0, usd)
+            self._dearest = max(self._dearest or 0.0, usd) if answered else self._dearest
         self._settled.set()
 
     def _fits(self) -> bool:
@@ -62,41 +65,7 @@ class Budget:
         if self.usd + (self._in_flight + 1) * (self._dearest or 0.0) <= self.limits.usd:
             return True
         if not self._in_flight:
-            raise Spent(f"--max-usd={self.limits.usd:g} leaves nothing for another call, {self.usd:.4f} are spent")
+            raise Spent(
+                f"--max-usd={self.limits.usd:g} leaves nothing for another call, {self.usd:.4f} are spent or may be"
+            )
         return False
-
-
-class Pace:
-    """Requests and tokens per minute, spread evenly; 0 is no limit."""
-
-    def __init__(self, requests_per_minute: float, tokens_per_minute: float):
-        self._requests = _spread(requests_per_minute, 1)
-        self._tokens_per_minute, self._tokens = tokens_per_minute, None
-        self._seen, self._used = 0, 0
-
-    def used(self, tokens: int) -> None:
-        """Tells what a call took, for the estimate of the next ones."""
-        self._seen += 1
-        self._used += tokens
-
-    async def wait(self, tokens: int) -> None:
-        """Waits for a call's turn.
-
-        Args:
-            tokens: what it takes at most, until calls that came back say what one takes on average.
-        """
-        if self._requests:
-            await self._requests.acquire()
-        if self._tokens_per_minute:
-            expected = min(self._used / self._seen if self._seen else tokens, self._tokens_per_minute)
-            if not self._tokens or self._tokens.max_rate < expected:
-                self._tokens = _spread(self._tokens_per_minute, expected)
-            await self._tokens.acquire(expected)
-
-
-def _spread(per_minute: float, at_once: float) -> AsyncLimiter | None:
-    """A limiter that lets through at most one call, or a second's worth, in a burst."""
-    if not per_minute:
-        return None
-    burst = max(at_once, per_minute / MINUTE_S)
-    return AsyncLimiter(burst, MINUTE_S * burst / per_minute)

@@ -6,6 +6,9 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from uuid import uuid4
 
 import psutil
@@ -28,7 +31,7 @@ class Claims:
     def seen(self, collector: str) -> None:
         """Says that this process's collector is alive; at least every `LEASE_S`."""
         started = psutil.Process().create_time()
-        row = (collector, socket.gethostname(), os.getpid(), started, time.time())
+        row = (collector, _here(), os.getpid(), started, time.time())
         self._connection.execute("INSERT OR REPLACE INTO collectors VALUES (?, ?, ?, ?, ?)", row)
 
     def claim(self, collector: str, keys: Iterable[str]) -> set[str]:
@@ -43,7 +46,7 @@ class Claims:
         held = "SELECT key FROM claims WHERE collector = ? AND key IN (SELECT value FROM json_each(?))"
         return {key for (key,) in self._connection.execute(held, (collector, wanted))}
 
-    def answered(self, keys: Iterable[str]) -> None:
+    def free(self, keys: Iterable[str]) -> None:
         """Frees the keys, whoever holds them."""
         self._connection.executemany("DELETE FROM claims WHERE key = ?", [(key,) for key in keys])
 
@@ -59,10 +62,19 @@ class Claims:
                 self.leave(collector)
 
 
+@cache
+def _here() -> str:
+    """Where a process id means the same: containers may share a host's name and not its processes."""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{socket.gethostname()} {boot} {os.readlink('/proc/self/ns/pid')}"
+    return socket.gethostname()
+
+
 def _alive(host: str, pid: int, started: float, seen: float) -> bool:
     if abs(time.time() - seen) > LEASE_S:
         return False
-    if host != socket.gethostname():
+    if host != _here():
         return True
     try:
         # a process id may have been given to another process since

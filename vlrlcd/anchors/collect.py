@@ -48,7 +48,9 @@ def collect(
         return Collection()
     teacher.check()
     prices = Prices(settings.prices) if teacher.has_price else None
-    if limits.usd is not None and not (prices and prices.known(teacher.name)):
+    if limits.usd is not None and not prices:
+        raise UserError(f"--max-usd means nothing for {teacher.name}, which costs no money: leave it out.")
+    if limits.usd is not None and not prices.known(teacher.name):
         raise UserError(
             f"--max-usd cannot be kept: {settings.prices} has no price of {teacher.name}; add input_cost_per_token and "
             "output_cost_per_token, or limit the calls with --max-calls."

@@ -2,27 +2,30 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 from tqdm import tqdm
 
 from vlrlcd.anchors.anchor import Anchor
 from vlrlcd.anchors.asks import Ask
-from vlrlcd.anchors.budget import Budget, Limits, Pace, Spent
+from vlrlcd.anchors.budget import Budget, Limits, Spent
 from vlrlcd.anchors.ledger import ANSWERED, Ledger
+from vlrlcd.anchors.pace import Pace
 from vlrlcd.anchors.prices import Prices
 from vlrlcd.anchors.store import AnchorStore
-from vlrlcd.anchors.teachers import Teacher, TeacherFault
+from vlrlcd.anchors.teachers import CONNECTION, Teacher, TeacherFault
 from vlrlcd.anchors.turns import Turns
 from vlrlcd.anchors.writer import Writer
 from vlrlcd.config import TeacherConfig
 from vlrlcd.errors import UserError
 
 LONGEST_PAUSE_S = 30.0
+HOPELESS = 2
+"""So many failed connections per request in flight, and nothing else, mean that nobody is there."""
 GIVEN_UP_IN_A_ROW = 5
 """So many prompts without an answer and none with one in between end a collection, or `concurrency` if that is more."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -41,7 +44,6 @@ class Collection:
         answered: prompts whose answer it stored.
         by_others: prompts that another collector answered meanwhile.
         elsewhere: answers of a batch to what this configuration does not ask; not stored.
-        flagged: stored answers by flag; they are not trained on.
         given_up: (place, why) of prompts that have no answer.
         stopped: why it ended before everything was asked; None if it did not.
         interrupted: a signal ended it.
@@ -51,7 +53,6 @@ class Collection:
     answered: int = 0
     by_others: int = 0
     elsewhere: int = 0
-    flagged: dict[str, int] = field(default_factory=dict)
     given_up: list[tuple[str, str]] = field(default_factory=list)
     stopped: str | None = None
     interrupted: bool = False
@@ -81,8 +82,9 @@ class Collector:
     ):
         self.teacher, self.settings, self.prices, self.bar = teacher, settings, prices, bar
         self.done = Collection()
-        self._writer = Writer(store)
-        self._budget = Budget(limits)
+        self._writer = Writer(store, self._store_failed)
+        longest = {"prompt_tokens": 0, "completion_tokens": settings.max_tokens}
+        self._budget = Budget(limits, (prices.cost(teacher.name, longest) or 0.0) if prices else 0.0)
         self._pace = Pace(settings.requests_per_minute, settings.tokens_per_minute)
         self._stopping = asyncio.Event()
         self._fault: UserError | None = None
@@ -104,26 +106,24 @@ class Collector:
             self._listen()
         writing = asyncio.create_task(self._writer.run())
         workers = [asyncio.create_task(self._work(turns)) for _ in range(min(self.teacher.width, len(asks)))]
+        working = asyncio.gather(*workers)
         try:
-            await asyncio.gather(*workers)
+            await asyncio.wait({working, writing}, return_when=asyncio.FIRST_COMPLETED)
+            if writing.done():
+                working.cancel()
+            else:
+                await working
         finally:
             self._stopping.set()
             await asyncio.gather(*workers, return_exceptions=True)
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
-            await self._close()
+            self._writer.end()
+            await self.teacher.close()
+            await writing
         if self._fault and self._lost:
             raise UserError(f"{self._fault} {self._lost} answers that had just come in could not be stored.")
         if self._fault:
             raise self._fault
         return self.done
-
-    async def _close(self) -> None:
-        await self.teacher.close()
-        try:
-            await self._writer.close()
-        except UserError as fault:
-            self._fault = self._fault or fault
 
     async def _work(self, turns: Turns) -> None:
         try:
@@ -132,8 +132,7 @@ class Collector:
         except (Spent, Stopping) as stop:
             self._stop(str(stop))
         except UserError as fault:
-            self._fault = self._fault or fault
-            self._stop(str(fault))
+            self._store_failed(fault)
 
     async def _settle(self, ask: Ask) -> None:
         """One prompt answered and stored, or given up."""
@@ -141,6 +140,7 @@ class Collector:
             anchor = await self._anchor(ask)
         except TeacherFault as fault:
             self._give_up(ask, fault)
+            await self._writer.release(ask.key)
         else:
             await self._store(anchor)
 
@@ -166,32 +166,41 @@ class Collector:
 
     async def _try(self, ask: Ask) -> Anchor:
         """One call, with its turn waited for and its cost counted."""
-        await self._unless_stopped(self._budget.reserve())
-        cost = reply = None
+        if self._stopping.is_set():
+            raise Stopping(self.done.stopped)
+        await self._unless_stopped(self._budget.reserve(), self._budget.limits == Limits())
+        thought = ask.thought_tokens(self.settings.max_tokens)
+        cost, reply = 0.0, None
         try:
-            await self._unless_stopped(self._pace.wait(self.settings.max_tokens))
+            await self._unless_stopped(self._pace.wait(thought), self._pace.is_free)
             started = perf_counter()
             reply = await self.teacher.answer(ask.example, ask.messages)
             latency_s = perf_counter() - started
-            cost = self._count(ANSWERED, reply.usage)
+            cost = self._count(ANSWERED, reply.usage or None, thought)
         except TeacherFault as fault:
-            cost = self._count(fault.outcome, fault.usage or {})
+            cost = self._count(fault.outcome, fault.usage, thought)
+            self._look_for_a_server(fault)
             raise
         finally:
             self._budget.settle(cost, answered=reply is not None)
-        for flag in reply.flags:
-            self.done.flagged[flag] = self.done.flagged.get(flag, 0) + 1
         return ask.anchor(reply, self.teacher.name, latency_s, cost)
 
-    def _count(self, outcome: str, usage: dict) -> float | None:
+    def _count(self, outcome: str, usage: Mapping[str, Any] | None, thought: float) -> float | None:
         """Enters a call into the accounts. Returns its cost in USD, None if that is not known."""
-        cost = self.prices.cost(self.teacher.name, usage) if self.prices else None
+        cost = self.prices.cost(self.teacher.name, usage or {}) if self.prices and usage != {} else 0.0
         if not self.teacher.from_files:
             for ledger in (self.done.ledger, self._writer.ledger):
-                ledger.count(self.teacher.name, outcome, usage, cost if self.teacher.has_price else 0.0)
-            self._pace.used(sum(usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")))
+                ledger.count(self.teacher.name, outcome, usage, cost)
+            if usage:
+                self._pace.took(thought, sum(usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")))
             self._show()
         return cost
+
+    def _look_for_a_server(self, fault: TeacherFault) -> None:
+        """Ends a collection in which nothing but failed connections has come back yet."""
+        outcomes = self.done.ledger.outcomes
+        if outcomes.keys() == {CONNECTION} and outcomes[CONNECTION] >= HOPELESS * self.teacher.width:
+            self._stop(f"{fault.words}, and nothing has come from there yet; is the server running?")
 
     def _show(self) -> None:
         total = self.done.ledger.total
@@ -220,8 +229,10 @@ class Collector:
     async def _sleep(self, seconds: float) -> None:
         await self._unless_stopped(asyncio.sleep(seconds))
 
-    async def _unless_stopped(self, waiting: Awaitable[T]) -> T:
-        """What is waited for; raises Stopping as soon as the collection ends."""
+    async def _unless_stopped(self, waiting: Awaitable[T], is_free: bool = False) -> T:
+        """What is waited for; raises Stopping as soon as the collection ends. `is_free` says that nobody waits."""
+        if is_free:
+            return await waiting
         task, stop = asyncio.ensure_future(waiting), asyncio.ensure_future(self._stopping.wait())
         await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
@@ -229,6 +240,10 @@ class Collector:
             task.cancel()
             raise Stopping(self.done.stopped)
         return task.result()
+
+    def _store_failed(self, fault: UserError) -> None:
+        self._fault = self._fault or fault
+        self._stop(str(fault))
 
     def _by_others(self, answers: int) -> None:
         self.done.by_others += answers

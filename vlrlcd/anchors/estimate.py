@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 
-from vlrlcd.anchors.asks import Ask
+from vlrlcd.anchors.asks import CHARACTERS_PER_TOKEN, Ask
 from vlrlcd.anchors.ledger import ANSWERED, Account
 from vlrlcd.anchors.prices import Prices
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import Teacher
 from vlrlcd.config import TeacherConfig
-
-CHARACTERS_PER_TOKEN = 4
-"""Of English, roughly; other scripts take more tokens."""
 
 
 def estimate(
@@ -31,8 +28,9 @@ def estimate(
         prompt, completion = (n / answered.calls for n in (answered.prompt_tokens, answered.completion_tokens))
         basis = f"after {answered.calls:,} answers of {prompt:,.0f} and {completion:,.0f} tokens on average"
     else:
-        images = sum(part["type"] == "image" for ask in todo for m in ask.messages for part in m["content"])
-        prompt, completion = _characters(todo) / CHARACTERS_PER_TOKEN / len(todo), settings.max_tokens
+        images = sum(ask.images for ask in todo)
+        characters = sum(ask.characters for ask in todo)
+        prompt, completion = characters / CHARACTERS_PER_TOKEN / len(todo), settings.max_tokens
         basis = f"{prompt:,.0f} text tokens and {completion:,} answer tokens at most a call"
         if images:
             basis += f", without what {images:,} images take: ask a few with --max-calls=20, then look again"
@@ -46,7 +44,3 @@ def _priced(model: str, usage: dict[str, int], prices: Prices, basis: str) -> li
         return [f"no estimate of the cost: {prices.path} has no price of {model}"]
     said = ", ".join(f"{cost:,.2f} USD {name}" for name, cost in costs.items() if cost is not None)
     return [f"about {said} ({basis})"]
-
-
-def _characters(todo: Sequence[Ask]) -> int:
-    return sum(len(part.get("text", "")) for ask in todo for m in ask.messages for part in m["content"])

@@ -12,6 +12,7 @@ import pyarrow.parquet
 
 from vlrlcd.anchors.anchor import Anchor
 from vlrlcd.anchors.key import request_key
+from vlrlcd.anchors.ledger import SUMS
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.errors import UserError
 
@@ -19,6 +20,11 @@ AT_ONCE = 1000
 TEXT = pyarrow.string()
 SPECIAL = {"latency_s": pyarrow.float64(), "cost_usd": pyarrow.float64()}
 PARQUET = pyarrow.schema([(item.name, SPECIAL.get(item.name, TEXT)) for item in fields(Anchor)])
+LATER = (
+    f"INSERT INTO ledger VALUES ({', '.join('?' * 10)}) ON CONFLICT (collector, model, outcome) DO UPDATE SET "
+    + ", ".join(f"{name} = max({name}, excluded.{name})" for name in SUMS)
+)
+"""Accounts only grow, so the larger of two states of one is the later."""
 NEEDED = {item.name for item in fields(Anchor) if item.default is item.default_factory is MISSING}
 
 
@@ -54,28 +60,33 @@ def import_anchors(store: AnchorStore, path: Path) -> int:
 def merge_stores(store: AnchorStore, other: AnchorStore) -> int:
     """Adds the anchors and the accounts of another store; returns how many anchors were new.
 
-    Where both have an answer, this store's is kept. Merging the same store twice changes nothing.
+    Where both have an answer, this store's is kept. Merging the same store twice changes nothing; merging it again
+    later adds what came since.
     """
     new = _add(store, iter(other))
-    with other.reading() as theirs:
+    with other.connection() as theirs:
         rows = theirs.execute("SELECT * FROM ledger").fetchall()
-    with store.reading() as ours:
-        ours.executemany(f"INSERT OR IGNORE INTO ledger VALUES ({', '.join('?' * 10)})", rows)
+    with store.connection() as ours:
+        ours.executemany(LATER, rows)
     return new
 
 
 def verify_store(store: AnchorStore) -> list[str]:
-    """What is wrong with a store, a sentence each: SQLite's own check, then every row's key, usage and flags."""
-    with store.reading() as connection:
+    """What is wrong with a store, a sentence each: SQLite's own check, then every row against its key and digest."""
+    with store.connection() as connection:
         said = [row for (row,) in connection.execute("PRAGMA integrity_check")]
         faults = [f"SQLite: {words}" for words in said if words != "ok"]
-        rows = connection.execute("SELECT key, request, usage, flags FROM anchors").fetchall()
-    for key, request, usage, flags in rows:
-        if request_key(request) != key:
-            faults.append(f"{key}: the key is not that of the request")
-        if not _is_json(usage, dict) or not _is_json(flags, list):
-            faults.append(f"{key}: usage or flags are damaged")
-    return faults
+        rows = connection.execute(f"SELECT {', '.join(PARQUET.names)}, digest FROM anchors")
+        return faults + [f"{row[0]}: {words}" for row in rows if (words := _fault(row[:-1], row[-1]))]
+
+
+def _fault(row: tuple[Any, ...], digest: str) -> str | None:
+    """What is wrong with a stored row; rows of the first schema have no digest."""
+    try:
+        anchor = _checked("", dict(zip(PARQUET.names, row, strict=True)))
+    except UserError as fault:
+        return str(fault).removeprefix(": ")
+    return "the row was changed after it was stored" if digest not in ("", anchor.digest) else None
 
 
 def _add(store: AnchorStore, anchors: Iterator[Anchor]) -> int:
@@ -137,16 +148,30 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, Any]]:
 def _checked(place: str, row: Any) -> Anchor:
     if not isinstance(row, dict) or not row.keys() >= NEEDED or not row.keys() <= set(PARQUET.names):
         raise UserError(f"{place} is no anchor: it must have {', '.join(sorted(NEEDED))}, and no unknown fields.")
-    if not isinstance(row["request"], str) or request_key(row["request"]) != row["key"]:
+    for name, value in row.items():
+        wanted, is_so = NUMBERS.get(name, ("a string", lambda value: isinstance(value, str)))
+        if not is_so(value):
+            raise UserError(f"{place}: {name} is {value!r}, and it must be {wanted}.")
+    if request_key(row["request"]) != row["key"]:
         raise UserError(f"{place}: the key is not that of the request; the row was changed.")
-    try:
-        return Anchor.from_plain({"usage": "{}", "flags": "[]", **row})
-    except (TypeError, ValueError):
-        raise UserError(f"{place}: usage and flags must be strings of JSON.") from None
+    plain = {"usage": "{}", "flags": "[]", **row}
+    if not _is_json(plain["usage"], dict) or not _is_json(plain["flags"], list):
+        raise UserError(f"{place}: usage must be a string of a JSON object and flags one of a JSON list.")
+    return Anchor.from_plain(plain)
 
 
 def _is_json(text: str, kind: type) -> bool:
     try:
         return isinstance(json.loads(text), kind)
-    except (TypeError, ValueError):
+    except ValueError:
         return False
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+NUMBERS = {
+    "latency_s": ("a number", _is_number),
+    "cost_usd": ("a number or null", lambda value: value is None or _is_number(value)),
+}

@@ -41,11 +41,6 @@ def request_key(request: str) -> str:
     return hashlib.sha256(request.encode()).hexdigest()
 
 
-def anchor_key(model: str, messages: Sequence[Message], sampling: Mapping[str, Any], sample_index: int = 0) -> str:
-    """SHA-256 hex that names the answer to a request; arguments and errors as in `canonical_request`."""
-    return request_key(canonical_request(model, messages, sampling, sample_index))
-
-
 def _canonical_message(message: Message) -> dict[str, Any]:
     return {"role": message["role"], "content": [_canonical_part(part) for part in message["content"]]}
 

@@ -20,7 +20,7 @@ class Account:
         image_tokens: taken by images.
         completion_tokens: of the answers.
         cost_usd: of the calls whose price is known.
-        unpriced: answers, and other calls that used tokens, whose cost is not known.
+        unpriced: calls that cost something which is not known; those that were broken off are among them.
     """
 
     calls: int = 0
@@ -53,13 +53,11 @@ class Ledger:
         Args:
             model: that was asked.
             outcome: `answered`, or what went wrong in a word or two.
-            usage: as the server reported it; empty where it did not.
-            cost_usd: None where no price is known.
+            usage: as the server reported it; empty or None where it did not.
+            cost_usd: None where that is not known.
         """
         used = {name: _tokens(usage or {}, name) for name in SUMS if name.endswith("_tokens")}
-        # an answer whose usage nobody told has a price too
-        paid_for = outcome == ANSWERED or any(used.values())
-        call = Account(calls=1, cost_usd=cost_usd or 0.0, unpriced=int(cost_usd is None and paid_for), **used)
+        call = Account(calls=1, cost_usd=cost_usd or 0.0, unpriced=int(cost_usd is None), **used)
         self.add(model, outcome, call)
 
     def add(self, model: str, outcome: str, account: Account) -> None:

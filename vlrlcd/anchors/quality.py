@@ -44,7 +44,7 @@ def check_quality(
     """Looks at every anchor; the first reason against it is the one that is told.
 
     Args:
-        wanted: one ask per example, in their order: of two that ask the same, the first is kept.
+        wanted: one ask per example, in their order: of those that ask the same, the first good one is kept.
         anchors: the answers by example id.
         settings: what is looked for.
         names_choice: whether an anchor of this data set has to end in one of the row's choices.
@@ -60,10 +60,10 @@ def check_quality(
     for ask in wanted:
         anchor = anchors[ask.example.id]
         reason = _reason(ask, anchor, settings, seen)
-        seen.add(ask.key)
         if reason:
             aside.append(SetAside(ask.example.id, ask.example.place, reason, anchor.text))
         else:
+            seen.add(ask.key)
             kept.add(ask.example.id)
     return Checked(kept, aside)
 

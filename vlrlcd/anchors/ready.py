@@ -47,7 +47,7 @@ class ReadyAnchors:
             "anchors": prompts,
             "trained_on": len(self.texts),
             "set_aside": self.reasons,
-            "calls_if_it_judged": len(self.texts) * candidates,
+            "calls_if_it_judged": prompts * candidates,
             "spent": self.spent,
             "collected": self.collected,
         }
@@ -61,7 +61,7 @@ def anchor_store(config: Config) -> Path:
 
 
 def ready_anchors(
-    config: Config, card: Card, templates: Templates, train: Sequence[Example], source: str | Path
+    config: Config, card: Card, templates: Templates, train: Sequence[Example], command: str
 ) -> ReadyAnchors:
     """The stored anchors of the training prompts, looked over. No network is touched.
 
@@ -72,14 +72,13 @@ def ready_anchors(
         card: of the data set.
         templates: of the data set.
         train: the training prompts.
-        source: the YAML, for the command in the error.
+        command: what collects the anchors of this configuration, for the error.
 
     Raises:
         UserError: an anchor is missing, naming the command that collects it; or none can be trained on.
     """
     teacher = teacher_for(config, card)
     wanted = asks(train, templates, teacher)
-    command = f"python scripts/collect_anchors.py --config {source}"
     with AnchorStore(anchor_store(config)) as store:
         if teacher.from_files:
             collect(wanted, teacher, store, config.teacher)

@@ -12,6 +12,7 @@ CREATE TABLE anchors (
 ) WITHOUT ROWID
 """
 ANSWERED_BY = "ALTER TABLE anchors ADD COLUMN answered_by TEXT NOT NULL DEFAULT ''"
+DIGEST = "ALTER TABLE anchors ADD COLUMN digest TEXT NOT NULL DEFAULT ''"
 COLLECTORS = """
 CREATE TABLE collectors (
     id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, started REAL NOT NULL, seen REAL NOT NULL
@@ -27,7 +28,7 @@ CREATE TABLE ledger (
 ) WITHOUT ROWID
 """
 
-STEPS: tuple[tuple[str, ...], ...] = ((ANCHORS,), (ANSWERED_BY, COLLECTORS, CLAIMS, LEDGER))
+STEPS: tuple[tuple[str, ...], ...] = ((ANCHORS,), (ANSWERED_BY, DIGEST, COLLECTORS, CLAIMS, LEDGER))
 """What leads from each version to the next; version 0 is an empty file."""
 SCHEMA_VERSION = len(STEPS)
 

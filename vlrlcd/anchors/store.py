@@ -1,12 +1,15 @@
 """Anchors in one SQLite file: what was paid for survives every crash."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
+
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from vlrlcd.anchors import schema
 from vlrlcd.anchors.anchor import COLUMNS, Anchor
@@ -15,7 +18,7 @@ from vlrlcd.anchors.ledger import Ledger
 from vlrlcd.errors import UserError
 
 NAMES = ", ".join(COLUMNS)
-INSERT = f"INSERT OR IGNORE INTO anchors ({NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"
+INSERT = f"INSERT OR IGNORE INTO anchors ({NAMES}, digest) VALUES ({', '.join('?' * len(COLUMNS))}, ?)"
 SELECT = f"SELECT {NAMES} FROM anchors"
 WAIT_S = 30.0
 CURES = {
@@ -25,6 +28,7 @@ CURES = {
     "readonly": "make the file and its folder writable",
     "unable to open": "give a path to a file in a writable folder",
 }
+LOCKED = retry_if_exception(lambda fault: isinstance(fault, sqlite3.OperationalError) and "locked" in str(fault))
 DEFAULT_CURE = "give another path, or move the file away and collect the anchors again"
 
 
@@ -46,8 +50,7 @@ class AnchorStore:
             raise UserError(f"{self.path} does not exist: give the path of an anchor store.")
         with self._faults_named():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # a collection writes from one thread of its own and never from two at once
-            self._connection = sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+            self._connection = self._connected()
         try:
             with self._faults_named():
                 self._open()
@@ -92,8 +95,9 @@ class AnchorStore:
             How many were new.
         """
         with self._faults_named(), self._transaction():
-            new = self._connection.executemany(INSERT, [anchor.to_row() for anchor in anchors]).rowcount
-            Claims(self._connection).answered(anchor.key for anchor in anchors)
+            rows = [(*anchor.to_row(), anchor.digest) for anchor in anchors]
+            new = self._connection.executemany(INSERT, rows).rowcount
+            Claims(self._connection).free(anchor.key for anchor in anchors)
             for collector, ledger in ledgers.items():
                 ledger.add_to(self._connection, collector)
         return max(new, 0)
@@ -123,16 +127,30 @@ class AnchorStore:
             yield Claims(self._connection)
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for whole-file work such as `vlrlcd.anchors.exchange`."""
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """SQLite's own connection, for whole-file work such as `vlrlcd.anchors.exchange`."""
         with self._faults_named():
             yield self._connection
+
+    def _connected(self) -> sqlite3.Connection:
+        # a collection writes from one thread of its own and never from two at once
+        how = {"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False}
+        if os.access(self.path.parent, os.W_OK) or not self.path.is_file():
+            return sqlite3.connect(self.path, **how)
+        # the data may lie on a file system that is only read; a log beside the file would be passed over
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if log.is_file() and log.stat().st_size:
+            raise UserError(f"{self.path} was not closed in order: open it once where its folder can be written to.")
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, **how)
 
     def _open(self) -> None:
         # An answer was paid for: FULL syncs each commit, so it also survives a power cut.
         self._connection.execute("PRAGMA synchronous = FULL")
         if self._is_empty():
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            # alone among statements this one does not wait for a lock
+            for attempt in Retrying(stop=stop_after_delay(WAIT_S), wait=wait_fixed(0.05), retry=LOCKED, reraise=True):
+                with attempt:
+                    self._connection.execute("PRAGMA journal_mode = WAL")
         else:
             self._check()
         if schema.version(self._connection) < schema.SCHEMA_VERSION:

@@ -1,6 +1,7 @@
 """Answers to disk while others are on their way: whatever has come in goes into one transaction."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,21 +15,30 @@ from vlrlcd.errors import UserError
 
 FLUSH_S = 1.0
 """How long the account of calls that had no answer may lie in memory."""
+RESCUE_S = 5.0
+"""How long answers that a failing store did not take are offered to it again."""
 T = TypeVar("T")
 
 
 class Writer:
-    """The one that writes to a store during a collection, in a thread of its own."""
+    """The one that writes to a store during a collection, in a thread of its own.
 
-    def __init__(self, store: AnchorStore):
+    Args:
+        store: takes the answers.
+        failed: told when it does not, so that no more are asked for.
+    """
+
+    def __init__(self, store: AnchorStore, failed: Callable[[UserError], None]):
         self.store, self.collector = store, new_collector()
+        self._failed, self._failing_since = failed, 0.0
         self._thread = ThreadPoolExecutor(1)
         self._waiting: list[tuple[Anchor, asyncio.Future[None]]] = []
         self._ledger = Ledger()
         self._wake = asyncio.Event()
+        self._ending = False
 
     async def put(self, anchor: Anchor) -> None:
-        """Returns once the anchor is on disk. Raises UserError if the store fails."""
+        """Returns once the anchor is on disk. Raises UserError if the store fails for good."""
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((anchor, stored))
         self._wake.set()
@@ -51,30 +61,42 @@ class Writer:
 
         return await self._in_thread(claimed)
 
+    async def release(self, key: str) -> None:
+        """Another collection may ask for it, or it would wait for this one's answer for ever."""
+
+        def released() -> None:
+            with self.store.claims() as claims:
+                claims.free([key])
+
+        await self._in_thread(released)
+
     async def run(self) -> None:
-        """Writes until it is cancelled; renews the lease on what is claimed."""
-        loop = asyncio.get_running_loop()
-        lease_until = loop.time()
-        while True:
+        """Writes until `end`, renews the lease on what is claimed, and frees the claims at the end."""
+        renewed = time.time()
+        while not self._ending or self._waiting:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), FLUSH_S)
             self._wake.clear()
             await self._flush()
-            if loop.time() > lease_until:
+            if time.time() - renewed > LEASE_S / 4:
                 # a store that fails says so at the next answer
                 with suppress(UserError):
                     await self._in_thread(self._renew)
-                lease_until = loop.time() + LEASE_S / 4
-
-    async def close(self) -> None:
-        """Writes what is left and frees the claims. Raises UserError if the store fails."""
+                renewed = time.time()
         try:
-            await self._flush(closing=True)
+            await self._flush()
             await self._in_thread(self._leave)
+        except UserError as fault:
+            self._failed(fault)
         finally:
             self._thread.shutdown()
 
-    async def _flush(self, closing: bool = False) -> None:
+    def end(self) -> None:
+        """No more answers will come."""
+        self._ending = True
+        self._wake.set()
+
+    async def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         ledger, self._ledger = self._ledger, Ledger()
         if not waiting and not ledger:
@@ -82,16 +104,22 @@ class Writer:
         anchors = [anchor for anchor, _ in waiting]
         try:
             await self._in_thread(lambda: self.store.put(*anchors, ledgers={self.collector: ledger}))
-        # whatever it is, whoever waits must hear of it
-        except Exception as fault:
+        except UserError as fault:
             self._ledger.merge(ledger)
-            for _, stored in waiting:
-                stored.set_exception(fault)
-            if closing:
-                raise
+            self._offer_again(waiting, fault)
         else:
+            self._failing_since = 0.0
             for _, stored in waiting:
                 stored.set_result(None)
+
+    def _offer_again(self, waiting: list[tuple[Anchor, asyncio.Future[None]]], fault: UserError) -> None:
+        self._failed(fault)
+        self._failing_since = self._failing_since or time.monotonic()
+        if time.monotonic() - self._failing_since < RESCUE_S:
+            self._waiting[:0] = waiting
+        else:
+            for _, stored in waiting:
+                stored.set_exception(fault)
 
     def _renew(self) -> None:
         with self.store.claims() as claims:

@@ -2,7 +2,6 @@
 
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 
 from tests.anchors.processes.jobs import collector, counts, flags, server
 from tests.run.jobs import ROOT, finish
+from tests.servers.mounts import can_mount
 from tests.servers.rows import write_rows
 from vlrlcd.anchors.exchange import verify_store
 from vlrlcd.anchors.store import AnchorStore
@@ -142,13 +142,6 @@ df --output=avail {place} | tail -1 >&2
 cp {place}/anchors.sqlite* {safe}
 exit $code
 """
-
-
-def can_mount():
-    if not shutil.which("unshare"):
-        return False
-    tried = ["unshare", "-rm", "sh", "-c", "mount -t tmpfs -o size=100k tmpfs /mnt"]
-    return subprocess.run(tried, capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.skipif(not can_mount(), reason="needs a mount namespace of its own")

@@ -91,6 +91,8 @@ def test_a_budget(script, data, address, asked, prices):
         (["--teacher.kind=column", "--write-batch=b"], "batch files are for teacher.kind=chat"),
         (["--read-batch=nowhere"], "nowhere holds no result files"),
         (["--max-call=5"], "unknown key 'max-call'"),
+        (["--write-batch=b", "--max-usd=5"], "--write-batch and --max-usd do not go together"),
+        (["--dry-run", "--read-batch=b"], "--dry-run and --read-batch do not go together"),
         (["--teacher.modell=x"], "did you mean 'teacher.model'?"),
     ],
 )

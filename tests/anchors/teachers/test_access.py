@@ -3,7 +3,7 @@
 import pytest
 
 from vlrlcd.anchors.teachers.access import access
-from vlrlcd.config import TeacherConfig
+from vlrlcd.config import Config, TeacherConfig, check
 from vlrlcd.errors import UserError
 
 KEY = "sk-planted-0123456789"
@@ -16,7 +16,10 @@ def no_keys(monkeypatch):
 
 
 def found(**settings):
-    return access(TeacherConfig(**settings))
+    """As a script finds it: the configuration is checked first."""
+    config = Config(teacher=TeacherConfig(**settings))
+    check(config)
+    return access(config.teacher)
 
 
 def refused(**settings):
@@ -68,13 +71,20 @@ def test_a_file_of_something_else(tmp_path):
     assert "is no key" in refused(api_key_file=str(tmp_path / "key"))
 
 
-def test_a_key_where_a_variable_s_name_belongs_is_not_repeated():
-    assert "not the key itself" in refused(api_key_env=KEY)
+@pytest.mark.parametrize("key", [KEY, "abcdef0123456789abcdef0123456789"])
+def test_a_key_where_a_variable_s_or_file_s_name_belongs_is_not_repeated(key):
+    assert "not the key itself" in (said := refused(api_key_env=key)) and key not in said
+    assert "cannot be read" in (said := refused(api_key_file=key)) and key not in said
+
+
+@pytest.mark.parametrize("field", ["api_key", "Authorization", "api-key", "client_secret"])
+def test_a_field_that_is_named_like_a_secret(field):
+    assert f"holds '{field}'" in refused(extra_body={"more": [{field: KEY}]})
 
 
 def test_a_key_elsewhere_in_the_configuration(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    assert "stands in the configuration" in refused(extra_body={"headers": {"auth": f"Bearer {KEY}"}})
+    assert "stands in the configuration" in refused(extra_body={"headers": {"auth": f"Token {KEY}"}})
 
 
 @pytest.mark.parametrize("url", [f"https://me:{KEY}@example.org/v1", f"https://example.org/v1?api-key={KEY}"])

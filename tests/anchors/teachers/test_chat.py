@@ -59,6 +59,13 @@ def test_what_belongs_to_openai_goes_nowhere_else(monkeypatch):
     assert not {KEY, "org-secret", "proj-secret"} & {part for v in request.headers.values() for part in v.split()}
 
 
+def test_headers_tell_nothing_of_this_machine(monkeypatch):
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Team: secret")
+    _, request = ask(completion("It is red."))
+    wanted = {"host", "accept", "accept-encoding", "authorization", "connection", "content-length", "content-type"}
+    assert set(request.headers) == wanted | {"user-agent"} and request.headers["user-agent"] == "vlrlcd"
+
+
 def test_a_proxy_of_the_environment_is_not_told_what_stays_on_this_machine(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
@@ -144,8 +151,11 @@ def test_a_server_that_repeats_the_key_does_not_make_us_do_so(monkeypatch):
     assert KEY not in found.words and "Incorrect API key provided: [key]." in found.words
 
 
-def test_a_long_message_is_shortened():
-    assert len(fault(Response(500, b"<html>" + b"x" * 10_000)).words) < 700
+def test_a_long_message_is_shortened_and_no_key_is_cut_in_half(monkeypatch):
+    monkeypatch.setenv("STUB_KEY", KEY)
+    for length in range(470, 510, 3):
+        words = fault(failure(401, "x" * length + KEY + "x" * 10_000), api_key_env="STUB_KEY").words
+        assert len(words) < 700 and KEY[:8] not in words
 
 
 def test_what_a_teacher_needs():

@@ -1,11 +1,13 @@
 """A teacher on this machine: batches answer as the stock model does one by one, wherever accelerate puts it."""
 
+import shutil
+
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from model_adapters import AdapterError
 from tests.anchors.teacher import Templates, collected
 from tests.tiny import tiny_llava
 from vlrlcd.anchors.asks import asks
@@ -89,6 +91,20 @@ def test_another_checkpoint_of_the_same_name_is_another_teacher(checkpoint, rows
     assert not set(keys[0]) & set(keys[1])
 
 
+@pytest.mark.parametrize("changed", ["weights", "chat_template.jinja", "generation_config.json"])
+def test_whatever_decides_an_answer_is_part_of_the_key(checkpoint, rows, tmp_path, changed):
+    shutil.copytree(checkpoint, other := tmp_path / checkpoint.name)
+    if changed == "weights":
+        weights = load_file(other / "model.safetensors")
+        name = next(name for name in weights if name.endswith("q_proj.weight") and "language_model" in name)
+        weights[name][0, 0] += 1
+        save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
+    else:
+        (other / changed).write_text((other / changed).read_text() + " ")
+    keys = [[ask.key for ask in asks(rows, Templates(), LocalTeacher(settings(f)))] for f in (checkpoint, other)]
+    assert not set(keys[0]) & set(keys[1])
+
+
 def test_the_folder_s_place_and_the_batch_size_are_no_part_of_the_key(checkpoint, rows):
     one, two = (LocalTeacher(settings(checkpoint, **more)) for more in ({}, {"concurrency": 9, "device_map": "auto"}))
     assert [a.key for a in asks(rows, Templates(), one)] == [a.key for a in asks(rows, Templates(), two)]
@@ -104,5 +120,5 @@ def test_a_prompt_that_does_not_fit_is_given_up_and_said(checkpoint, rows, store
 def test_no_checkpoint(rows, store, tmp_path):
     with pytest.raises(UserError, match=r"needs teacher\.model"):
         LocalTeacher(TeacherConfig(kind="local"))
-    with pytest.raises(AdapterError, match="no such folder"):
+    with pytest.raises(UserError, match=r"teacher\.model: .*no such folder"):
         collected(rows, LocalTeacher(settings(tmp_path / "none")), store)

@@ -125,6 +125,31 @@ def test_an_answer_that_had_no_room_is_not_asked_again():
     assert fault("", "length") == ("no room for text", "skip", 100)
 
 
+@pytest.mark.parametrize(
+    "usage", [[1], "many", 7, {"prompt_tokens": "100"}, {"prompt_tokens": 10**30}, {"a": {"b": []}}]
+)
+def test_usage_that_is_none_is_left_out(usage):
+    assert read("It is red.", usage=usage).usage == {}
+
+
+def test_details_of_usage_are_kept():
+    told = {"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 2, "tier": "x"}, "ok": True}
+    assert read("It is red.", usage=told).usage == {"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 2}}
+
+
+@pytest.mark.parametrize("change", [{"finish_reason": {"a": 1}}, {"message": {"content": ["a"]}}, {"message": "text"}])
+def test_an_answer_with_odd_fields_is_asked_again(change):
+    body = json.loads(completion("It is red.").body)
+    body["choices"][0].update(change)
+    with pytest.raises(TeacherFault) as caught:
+        wire.reply(body)
+    assert (caught.value.outcome, caught.value.then) == ("unreadable answer", "again")
+
+
+def test_a_model_s_name_that_is_none_is_left_out():
+    assert wire.reply({**json.loads(completion("It is red.").body), "model": {"a": 1}}).answered_by == ""
+
+
 @pytest.mark.parametrize("body", [{}, {"choices": []}, {"choices": [{}]}, {"choices": 3}, {"choices": ["text"]}])
 def test_what_is_no_completion(body):
     with pytest.raises(TeacherFault) as caught:

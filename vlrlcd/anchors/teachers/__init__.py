@@ -1,13 +1,22 @@
 """Who gives the anchors: `teacher_for` and what every teacher has in common."""
 
-from vlrlcd.anchors.teachers.base import Teacher, TeacherFault, TeacherReply
+from vlrlcd.anchors.teachers.base import CONNECTION, Teacher, TeacherFault, TeacherReply
 from vlrlcd.anchors.teachers.chat import ChatTeacher
 from vlrlcd.anchors.teachers.files import AnswersFile, DatasetColumn
 from vlrlcd.anchors.teachers.local import LocalTeacher
 from vlrlcd.config import Config
 from vlrlcd.data.card import Card
 
-__all__ = ["AnswersFile", "ChatTeacher", "DatasetColumn", "LocalTeacher", "Teacher", "TeacherFault", "TeacherReply"]
+__all__ = [
+    "CONNECTION",
+    "AnswersFile",
+    "ChatTeacher",
+    "DatasetColumn",
+    "LocalTeacher",
+    "Teacher",
+    "TeacherFault",
+    "TeacherReply",
+]
 
 TEACHERS = {
     "column": lambda config, card: DatasetColumn("rationale" if card.task == "rationale" else config.anchors.style),

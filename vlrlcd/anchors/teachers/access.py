@@ -3,7 +3,6 @@
 import ipaddress
 import json
 import os
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,7 +12,6 @@ from vlrlcd.errors import UserError
 
 OPENAI_HOST = "api.openai.com"
 OPENAI_VARIABLE = "OPENAI_API_KEY"
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 HIDDEN = "[key]"
 
 
@@ -23,6 +21,7 @@ class Access:
 
     base_url: str
     is_local: bool
+    is_openai: bool
     key: str
 
     def __repr__(self) -> str:
@@ -34,42 +33,29 @@ class Access:
 
 
 def access(settings: TeacherConfig) -> Access:
-    """The checked address, and the key from where the configuration says that it lies.
+    """The address, and the key from where the configuration says that it lies; `check` has looked at both values.
 
     Raises:
-        UserError: an address that is none, holds a key or a password, or is plain HTTP to another machine; no key where
-            one is needed; a key in the configuration or in a file of a repository.
+        UserError: plain HTTP to another machine; no key where one is needed; a key in the configuration or in a file of
+            a repository. No message repeats what may be a key.
     """
-    address = _address(settings)
-    key = _key(settings, address.hostname)
+    host = urlsplit(settings.base_url).hostname or ""
+    if settings.base_url.startswith("http:") and not _is_local(host) and not settings.allow_plain_http:
+        raise UserError(
+            f"teacher.base_url={settings.base_url} would send prompts and images unencrypted to another machine: use "
+            "https, or --teacher.allow_plain_http=true in a network that you trust."
+        )
+    key = (
+        _from_file(Path(settings.api_key_file).expanduser())
+        if settings.api_key_file
+        else _from_variable(settings, host)
+    )
     if key and key in json.dumps(asdict(settings), ensure_ascii=False):
         raise UserError(
             "the key itself stands in the configuration, which every run writes down: take it out and name a variable "
             "or file that holds it (teacher.api_key_env, teacher.api_key_file)."
         )
-    return Access(settings.base_url.rstrip("/"), _is_local(address.hostname), key)
-
-
-def _address(settings: TeacherConfig):
-    try:
-        address = urlsplit(settings.base_url)
-        is_address = address.scheme in ("http", "https") and bool(address.hostname)
-    except ValueError:
-        is_address = False
-    if not is_address:
-        raise UserError("teacher.base_url must be an http or https address such as http://127.0.0.1:8000/v1.")
-    if "@" in address.netloc or address.query or address.fragment:
-        # not quoted: it may hold a password or a key
-        raise UserError(
-            "teacher.base_url must not hold a password or parameters, since every run writes it down: give the address "
-            "alone, and the key through teacher.api_key_env."
-        )
-    if address.scheme == "http" and not _is_local(address.hostname) and not settings.allow_plain_http:
-        raise UserError(
-            f"teacher.base_url={settings.base_url} would send prompts and images unencrypted to another machine: use "
-            "https, or --teacher.allow_plain_http=true in a network that you trust."
-        )
-    return address
+    return Access(settings.base_url.rstrip("/"), _is_local(host), host == OPENAI_HOST, key)
 
 
 def _is_local(host: str) -> bool:
@@ -79,32 +65,29 @@ def _is_local(host: str) -> bool:
         return host == "localhost"
 
 
-def _key(settings: TeacherConfig, host: str) -> str:
-    if settings.api_key_file:
-        return _from_file(Path(settings.api_key_file).expanduser())
+def _from_variable(settings: TeacherConfig, host: str) -> str:
     name = settings.api_key_env or (OPENAI_VARIABLE if host == OPENAI_HOST else "")
-    if name and not VARIABLE.fullmatch(name):
-        # not quoted: it is probably the key itself
-        raise UserError("teacher.api_key_env must be the name of an environment variable, not the key itself.")
     key = os.environ.get(name, "").strip()
+    where = f"the environment variable {name}" if name == OPENAI_VARIABLE else "the variable teacher.api_key_env names"
     if name and not key:
-        raise UserError(f"the environment variable {name} holds no key: export it, or set teacher.api_key_file.")
-    return _sendable(key, name)
+        raise UserError(f"{where} holds no key: export it, or set teacher.api_key_file.")
+    return _sendable(key, where)
 
 
 def _from_file(path: Path) -> str:
+    where = "the file that teacher.api_key_file names"
     try:
         key = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise UserError(f"teacher.api_key_file={path} cannot be read ({reason}).") from None
+        raise UserError(f"{where} cannot be read ({reason}): give the path of a file that holds the key.") from None
     folder = path.resolve().parent
     repository = next((place for place in (folder, *folder.parents) if (place / ".git").exists()), None)
     if repository:
-        raise UserError(f"teacher.api_key_file={path} lies in the repository {repository}: keep keys outside of any.")
+        raise UserError(f"{where} lies in the repository {repository}: keep keys outside of any.")
     if not key:
-        raise UserError(f"teacher.api_key_file={path} is empty: write the key into it.")
-    return _sendable(key, str(path))
+        raise UserError(f"{where} is empty: write the key into it.")
+    return _sendable(key, where)
 
 
 def _sendable(key: str, where: str) -> str:

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from vlrlcd.data.example import Example, Message
+
+CONNECTION = "connection"
+"""The outcome of a call for which there was no connection, or none to its end."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class TeacherFault(Exception):
         words: what went wrong, for people.
         then: `again` asks once more after a while; `skip` gives this prompt up; `stop` ends the whole collection.
         after_s: seconds that the server wants to be left alone.
-        usage: of a call that was paid for all the same.
+        usage: of a call that was paid for all the same; None if it was broken off and may have been.
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class TeacherFault(Exception):
         words: str,
         then: Literal["again", "skip", "stop"],
         after_s: float | None = None,
-        usage: Mapping[str, Any] | None = None,
+        usage: Mapping[str, Any] | None = MappingProxyType({}),
     ):
         super().__init__(words)
         self.outcome, self.words, self.then, self.after_s, self.usage = outcome, words, then, after_s, usage

@@ -14,13 +14,14 @@ import openai
 
 from vlrlcd.anchors.teachers import wire
 from vlrlcd.anchors.teachers.access import Access, access
-from vlrlcd.anchors.teachers.base import TeacherFault, TeacherReply
+from vlrlcd.anchors.teachers.base import CONNECTION, TeacherFault, TeacherReply
 from vlrlcd.config import TeacherConfig
 from vlrlcd.data.example import Example, Message
 from vlrlcd.errors import UserError
 
 PASSING = {408, 409, 425, 429}
 """Statuses below 500 that another try may get past."""
+NEEDED_HEADERS = {"host", "accept", "accept-encoding", "authorization", "connection", "content-length", "content-type"}
 RESERVED = {"model", "messages", "stream", "n"}
 OUT_OF_MONEY = "insufficient_quota"
 LONGEST_MESSAGE = 500
@@ -65,16 +66,16 @@ class ChatTeacher:
                 content = await self._post(body)
         except (TimeoutError, openai.APITimeoutError):
             words = f"no whole answer within teacher.timeout_s={self.settings.timeout_s:g}"
-            raise TeacherFault("time-out", words, "again") from None
+            raise TeacherFault("time-out", words, "again", usage=None) from None
         except openai.APIStatusError as fault:
             return self._from_status(fault)
         except openai.APIConnectionError as fault:
             words = self._hidden(f"{self.settings.base_url} cannot be reached ({fault.__cause__ or fault})")
-            raise TeacherFault("connection", words, "again") from None
+            raise TeacherFault(CONNECTION, words, "again", usage=None) from None
         try:
             answer = json.loads(content)
         except ValueError:
-            raise TeacherFault("unreadable answer", "the answer was no whole JSON", "again") from None
+            raise TeacherFault("unreadable answer", "the answer was no whole JSON", "again", usage=None) from None
         return wire.reply(answer if isinstance(answer, dict) else {})
 
     async def close(self) -> None:
@@ -93,23 +94,21 @@ class ChatTeacher:
             self.check()
         where = self._access
         # what was meant for this machine must not go through a proxy, nor what was meant for one host to another
-        http = openai.DefaultAsyncHttpxClient(trust_env=not where.is_local, follow_redirects=False)
-        client = openai.AsyncOpenAI(
+        hooks = {} if where.is_openai else {"request": [_strip]}
+        http = openai.DefaultAsyncHttpxClient(trust_env=not where.is_local, follow_redirects=False, event_hooks=hooks)
+        return openai.AsyncOpenAI(
             base_url=where.base_url,
             api_key=where.key or "none",
             timeout=self.settings.timeout_s,
             max_retries=0,
             http_client=http,
         )
-        if not where.base_url.startswith("https://api.openai.com/"):
-            client.organization = client.project = None
-        return client
 
     def _from_status(self, fault: openai.APIStatusError) -> TeacherReply:
         """What an error status means: a refusal of this prompt, another try, or the end."""
         if wire.FILTERED & {fault.code, fault.type}:
             return wire.FILTERED_REPLY
-        words = self._hidden(f"{self.settings.base_url} answered {fault.status_code}: {_message(fault)}")
+        words = f"{self.settings.base_url} answered {fault.status_code}: {_shortened(self._hidden(_message(fault)))}"
         passing = fault.status_code in PASSING or fault.status_code >= 500
         then = "again" if passing and OUT_OF_MONEY not in (fault.code, fault.type) else "stop"
         raise TeacherFault(f"HTTP {fault.status_code}", words, then, _retry_after(fault)) from None
@@ -118,10 +117,20 @@ class ChatTeacher:
         return self._access.hidden(text) if self._access else text
 
 
+async def _strip(request: httpx2.Request) -> None:
+    """Leaves no header that tells of this machine, or that the environment holds for OpenAI."""
+    for name in set(request.headers) - NEEDED_HEADERS:
+        del request.headers[name]
+    request.headers["user-agent"] = "vlrlcd"
+
+
 def _message(fault: openai.APIStatusError) -> str:
     """The server's own words, on one line."""
     said = fault.body.get("message") if isinstance(fault.body, dict) else fault.body
-    words = " ".join(str(said or fault.response.text or "no message").split())
+    return " ".join(str(said or fault.response.text or "no message").split())
+
+
+def _shortened(words: str) -> str:
     return words if len(words) <= LONGEST_MESSAGE else f"{words[:LONGEST_MESSAGE]} ..."
 
 

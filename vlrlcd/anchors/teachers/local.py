@@ -9,17 +9,18 @@ from typing import Any
 
 import torch
 
-from model_adapters import ModelAdapter, PromptRow, adapter_for
+from model_adapters import AdapterError, ModelAdapter, PromptRow, adapter_for
 from vlrlcd.anchors.teachers.base import TeacherFault, TeacherReply
 from vlrlcd.config import TeacherConfig
 from vlrlcd.data.encode import encode
 from vlrlcd.data.example import Example, Message
 from vlrlcd.errors import UserError
-from vlrlcd.student import DTYPES
+from vlrlcd.progress import progress
 
 GATHER_S = 0.02
 """How long a batch waits for the prompts that are on their way to it."""
-SAMPLE_BYTES = 1 << 16
+DECISIVE = ("safetensors", "json", "jinja", "model", "txt")
+"""Endings of the files of a checkpoint that decide what it answers."""
 
 
 class LocalTeacher:
@@ -54,8 +55,11 @@ class LocalTeacher:
         return {"max_tokens": settings.max_tokens, "temperature": settings.temperature, "weights": self._weights}
 
     def check(self) -> None:
-        """Reads configuration and processor. Raises AdapterError if no adapter serves the checkpoint."""
-        self._adapter = adapter_for(self.settings.model)
+        """Reads configuration and processor. Raises UserError if no adapter serves the checkpoint."""
+        try:
+            self._adapter = adapter_for(self.settings.model)
+        except AdapterError as error:
+            raise UserError(f"teacher.model: {error}") from None
 
     async def answer(self, example: Example, messages: Sequence[Message]) -> TeacherReply:
         row = await asyncio.to_thread(encode, self._adapter, list(messages))
@@ -108,24 +112,23 @@ class LocalTeacher:
 
     @cached_property
     def _loaded(self) -> ModelAdapter:
-        adapter = self._adapter.load_model(DTYPES[self.settings.dtype], device_map=self.settings.device_map)
+        adapter = self._adapter.load_model(getattr(torch, self.settings.dtype), device_map=self.settings.device_map)
         adapter.model.eval()
         return adapter
 
     @cached_property
     def _weights(self) -> str:
-        """Tells checkpoints apart without reading all of them: configuration, and each weights file's size and ends."""
+        """SHA-256 hex over every file of the checkpoint that decides an answer; empty for a hub id.
+
+        All bytes are read: two students of one run's kind differ in the middle of their weights only.
+        """
         folder = Path(self.settings.model)
-        if not folder.is_dir():
-            return ""
-        digest = hashlib.sha256((folder / "config.json").read_bytes())
-        for path in sorted(folder.glob("*.safetensors")):
-            digest.update(f"{path.name} {path.stat().st_size}".encode())
+        files = [path for ending in DECISIVE for path in folder.glob(f"*.{ending}")] if folder.is_dir() else []
+        digest = hashlib.sha256()
+        for path in progress(sorted(files), desc="fingerprint of the teacher", unit="file", delay=5):
             with path.open("rb") as file:
-                digest.update(file.read(SAMPLE_BYTES))
-                file.seek(max(0, path.stat().st_size - SAMPLE_BYTES))
-                digest.update(file.read())
-        return digest.hexdigest()
+                digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        return digest.hexdigest() if files else ""
 
 
 def _reply(adapter: ModelAdapter, row: PromptRow, answer: list[int]) -> TeacherReply:

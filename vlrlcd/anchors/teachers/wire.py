@@ -13,6 +13,7 @@ from vlrlcd.data.example import Message
 from vlrlcd.data.images import decode
 
 JPEG_QUALITY = 90
+MOST_TOKENS = 2**53
 FILTERED = {"content_filter", "content_policy_violation"}
 """Error codes with which a server refuses one prompt, not all of them."""
 FILTERED_REPLY = TeacherReply("", "content_filter", flags=("content_filter",))
@@ -51,24 +52,42 @@ def reply(answer: Mapping[str, Any]) -> TeacherReply:
     Raises:
         TeacherFault: nothing usable came back; `again` unless asking again would end in the same.
     """
-    usage = {name: value for name, value in (answer.get("usage") or {}).items() if value is not None}
+    usage = _usage(answer.get("usage"))
     try:
         choice = answer["choices"][0]
         message, finish_reason = choice["message"], choice.get("finish_reason") or "unknown"
-        text, refusal = message.get("content") or "", message.get("refusal")
-        is_text = isinstance(text, str)
+        content, refusal = message.get("content") or "", message.get("refusal") or ""
     except (KeyError, IndexError, TypeError, AttributeError):
-        is_text = False
-    if not is_text:
-        raise TeacherFault("unreadable answer", "the answer is no chat completion with a text", "again", usage=usage)
+        content = finish_reason = refusal = None
+    if not all(isinstance(value, str) for value in (content, finish_reason, refusal)):
+        raise TeacherFault(
+            "unreadable answer", "the answer is no chat completion with a text", "again", usage=usage or None
+        )
     flags = _flags(finish_reason, refusal)
-    text = _whole_characters(text.strip() or str(refusal or "").strip())
+    text = _whole_characters(content.strip() or refusal.strip())
     if not text and "cut" in flags:
         words = "all of max_tokens went by before any text; raise teacher.max_tokens"
-        raise TeacherFault("no room for text", words, "skip", usage=usage)
+        raise TeacherFault("no room for text", words, "skip", usage=usage or None)
     if not text and not flags:
-        raise TeacherFault("empty answer", "the answer was empty", "again", usage=usage)
-    return TeacherReply(text, finish_reason, usage, flags, answer.get("model") or "")
+        raise TeacherFault("empty answer", "the answer was empty", "again", usage=usage or None)
+    return TeacherReply(text, _whole_characters(finish_reason), usage, flags, _name(answer.get("model")))
+
+
+def _usage(told: Any) -> dict[str, Any]:
+    """Token counts, and of the details those that are counts; whatever else a server writes there is left out."""
+    if not isinstance(told, Mapping):
+        return {}
+    counts = {name: value for name, value in told.items() if _is_count(value)}
+    details = {name: _usage(value) for name, value in told.items() if isinstance(value, Mapping)}
+    return {**counts, **{name: value for name, value in details.items() if value}}
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
+
+
+def _name(value: Any) -> str:
+    return _whole_characters(value) if isinstance(value, str) else ""
 
 
 def _whole_characters(text: str) -> str:
@@ -76,7 +95,7 @@ def _whole_characters(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _flags(finish_reason: str, refusal: str | None) -> tuple[str, ...]:
+def _flags(finish_reason: str, refusal: str) -> tuple[str, ...]:
     found = {
         "refusal": bool(refusal),
         "content_filter": finish_reason == "content_filter",
