@@ -262,9 +262,7 @@ def test_what_was_claimed_long_ago_is_claimed_anew(store, monkeypatch):
             with AnchorStore(store.path) as own:
                 with own.claims() as claims:
                     claims._connection.execute("DELETE FROM claims")
-                own.put(
-                    *(Anchor(ask.key, "scripted", ask.request, "by another") for ask in asked(examples(20)[5:], other))
-                )
+                own.put(*others)
         return TeacherReply("own")
 
     teacher = Scripted(reply=first, width=1)

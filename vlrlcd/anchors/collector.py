@@ -13,7 +13,7 @@ from tqdm import tqdm
 from vlrlcd.anchors.anchor import Anchor
 from vlrlcd.anchors.asks import Ask
 from vlrlcd.anchors.budget import Budget, Limits, Spent
-from vlrlcd.anchors.ledger import ANSWERED, Ledger
+from vlrlcd.anchors.ledger import ANSWERED, Ledger, one_call
 from vlrlcd.anchors.pace import Pace
 from vlrlcd.anchors.prices import Prices
 from vlrlcd.anchors.store import AnchorStore
@@ -115,7 +115,7 @@ class Collector:
                 await working
         finally:
             self._stopping.set()
-            await asyncio.gather(*workers, return_exceptions=True)
+            await asyncio.gather(working, *workers, return_exceptions=True)
             self._writer.end()
             await self.teacher.close()
             await writing
@@ -189,8 +189,9 @@ class Collector:
         """Enters a call into the accounts. Returns its cost in USD, None if that is not known."""
         cost = self.prices.cost(self.teacher.name, usage or {}) if self.prices and usage != {} else 0.0
         if not self.teacher.from_files:
+            call = one_call(usage, cost)
             for ledger in (self.done.ledger, self._writer.ledger):
-                ledger.count(self.teacher.name, outcome, usage, cost)
+                ledger.add(self.teacher.name, outcome, call)
             if usage:
                 self._pace.took(thought, sum(usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")))
             self._show()

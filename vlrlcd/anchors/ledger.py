@@ -48,17 +48,8 @@ class Ledger:
         return bool(self.accounts)
 
     def count(self, model: str, outcome: str, usage: Mapping[str, Any] | None, cost_usd: float | None) -> None:
-        """Adds one call.
-
-        Args:
-            model: that was asked.
-            outcome: `answered`, or what went wrong in a word or two.
-            usage: as the server reported it; empty or None where it did not.
-            cost_usd: None where that is not known.
-        """
-        used = {name: _tokens(usage or {}, name) for name in SUMS if name.endswith("_tokens")}
-        call = Account(calls=1, cost_usd=cost_usd or 0.0, unpriced=int(cost_usd is None), **used)
-        self.add(model, outcome, call)
+        """Adds one call; `outcome` is `answered`, or what went wrong in a word or two. More as in `one_call`."""
+        self.add(model, outcome, one_call(usage, cost_usd))
 
     def add(self, model: str, outcome: str, account: Account) -> None:
         """Adds an account to the one of the same model and outcome."""
@@ -105,6 +96,17 @@ class Ledger:
         for name, outcome, *values in connection.execute(query, (model or "",)):
             ledger.add(name, outcome, Account(*values))
         return ledger
+
+
+def one_call(usage: Mapping[str, Any] | None, cost_usd: float | None) -> Account:
+    """The account of one call.
+
+    Args:
+        usage: as the server reported it; empty or None where it did not.
+        cost_usd: None where that is not known.
+    """
+    used = {name: _tokens(usage or {}, name) for name in SUMS if name.endswith("_tokens")}
+    return Account(calls=1, cost_usd=cost_usd or 0.0, unpriced=int(cost_usd is None), **used)
 
 
 def spending(facts: Mapping[str, Any], has_price: bool = True) -> str:

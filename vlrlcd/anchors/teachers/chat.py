@@ -119,9 +119,8 @@ class ChatTeacher:
 
 async def _strip(request: httpx2.Request) -> None:
     """Leaves no header that tells of this machine, or that the environment holds for OpenAI."""
-    for name in set(request.headers) - NEEDED_HEADERS:
-        del request.headers[name]
-    request.headers["user-agent"] = "vlrlcd"
+    kept = {name: value for name, value in request.headers.items() if name in NEEDED_HEADERS}
+    request.headers = httpx2.Headers({**kept, "user-agent": "vlrlcd"})
 
 
 def _message(fault: openai.APIStatusError) -> str:
