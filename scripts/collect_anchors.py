@@ -100,9 +100,8 @@ def _tell(
         candidates = config.sampling.candidates
         print(f"a teacher that judges {candidates} candidates of each would take {len(wanted) * candidates:,} calls")
     if done.ledger.total.unpriced:
-        print(
-            f"the cost is not whole: no price of {teacher.name} in {config.teacher.prices}, or calls that told no usage"
-        )
+        lacking = f"{config.teacher.prices} has no price of {teacher.name}, or calls told no usage"
+        print(f"the cost is not whole: {lacking}")
     _tell_set_aside(wanted, todo, teacher, store, config, names_choice)
     if done.given_up:
         print(f"{len(done.given_up):,} prompts had no answer, the first of them:", file=sys.stderr)
