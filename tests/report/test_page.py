@@ -51,7 +51,7 @@ def test_the_first_screen_says_what_how_good_and_at_what_cost(run):
         "ldl_grpo",
         "checkpoints/tiny-llava-scenes",
         "terse",
-        "Teacher calls",
+        "Anchors, one per prompt",
         "850 K of 912 K",
         "21.7 s",
     ):

@@ -64,9 +64,10 @@ def wait_for(process, data, more):
     raise AssertionError(f"it never came so far: {finish(process, 1)}")
 
 
-def test_kill_9_ten_times_loses_no_answer_and_repeats_only_calls_in_flight(stub, data, request):
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_kill_9_loses_no_answer_and_repeats_only_calls_in_flight(stub, data, request, kills):
     draw, kept = random.Random(0), set()
-    for _ in range(10):
+    for _ in range(kills):
         process = collector(data, stub, **PACE)
         wait_for(process, data, draw.randrange(1, 40))
         time.sleep(draw.random() * 0.05)
@@ -80,7 +81,7 @@ def test_kill_9_ten_times_loses_no_answer_and_repeats_only_calls_in_flight(stub,
     assert code == 0, out + err
     assert len(stored(data)) == PROMPTS
     repeated = asked(stub, request).total() - PROMPTS
-    assert 0 < repeated <= 10 * WIDTH
+    assert 0 < repeated <= kills * WIDTH
 
 
 def test_two_collectors_at_once_share_the_work(stub, data, request):
@@ -104,7 +105,7 @@ def test_the_survivor_of_two_asks_for_what_the_other_was_killed_over(stub, data,
     assert asked(stub, request).total() - PROMPTS <= WIDTH
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_finishes_what_is_in_flight_and_leaves(stub, data, request, sent):
     process = collector(data, stub, **PACE)
     wait_for(process, data, 40)
