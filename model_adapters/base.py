@@ -82,6 +82,9 @@ class ModelAdapter(ABC):
     lora_targets: ClassVar[str]
     """Regular expression over module names: where LoRA lands."""
 
+    auto_model: ClassVar[type] = AutoModelForImageTextToText
+    """What reads the weights."""
+
     def __init__(self, checkpoint: str, config):
         self.checkpoint = checkpoint
         self.config = config
@@ -104,7 +107,7 @@ class ModelAdapter(ABC):
             AdapterError: they are missing or broken.
         """
         try:
-            self.model = AutoModelForImageTextToText.from_pretrained(
+            self.model = self.auto_model.from_pretrained(
                 self.checkpoint,
                 dtype=dtype,
                 attn_implementation="sdpa",

@@ -4,11 +4,15 @@ import re
 from pathlib import Path
 
 from transformers import AutoConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from model_adapters.base import AdapterError, ModelAdapter
 from model_adapters.llava import LlavaAdapter
+from model_adapters.text import TextAdapter
 
 ADAPTERS: tuple[type[ModelAdapter], ...] = (LlavaAdapter,)
+TEXT_ONLY = tuple(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+"""Every `config.model_type` that transformers has a causal language model for."""
 _BY_MODEL_TYPE = {model_type: adapter for adapter in ADAPTERS for model_type in adapter.model_types}
 
 
@@ -35,10 +39,12 @@ def adapter_for(checkpoint: str | Path) -> ModelAdapter:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise AdapterError(f"{checkpoint}: no Hugging Face checkpoint could be read there ({reason})") from None
-    if config.model_type not in _BY_MODEL_TYPE:
+    family = _BY_MODEL_TYPE.get(config.model_type) or (TextAdapter if config.model_type in TEXT_ONLY else None)
+    if family is None:
         known = ", ".join(sorted(_BY_MODEL_TYPE))
         raise AdapterError(
             f"{checkpoint}: config.json says model_type '{config.model_type}', which no adapter serves; known are "
-            f"{known}. Choose a checkpoint of one of these or write an adapter (docs/adding_a_backbone.md)."
+            f"{known} and, text-only, the causal language models of transformers. Choose a checkpoint of one of these "
+            "or write an adapter (docs/adding_a_backbone.md)."
         )
-    return _BY_MODEL_TYPE[config.model_type](str(checkpoint), config)
+    return family(str(checkpoint), config)

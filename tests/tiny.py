@@ -6,6 +6,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import nn
 from transformers import (
+    AutoModelForCausalLM,
     CLIPImageProcessorPil,
     CLIPVisionConfig,
     GenerationConfig,
@@ -14,6 +15,7 @@ from transformers import (
     LlavaForConditionalGeneration,
     LlavaProcessor,
     PreTrainedTokenizerFast,
+    Qwen2Config,
 )
 
 WORDS = [
@@ -118,4 +120,53 @@ def tiny_llava(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-FAMILIES = {"llava": tiny_llava}
+CHATML_TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
+    "{% for part in message['content'] %}{{ part['text'] }}{% endfor %}{{ '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+"""As Qwen writes a conversation, without its default system message."""
+HEADER_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}{{ '<|head|>' + message['role'] + '<|/head|>\n\n' }}"
+    "{% for part in message['content'] %}{{ part['text'] | trim }}{% endfor %}{{ '</s>' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|head|>assistant<|/head|>\n\n' }}{% endif %}"
+)
+"""As Llama 3 writes one: the template itself begins the text."""
+
+
+def tiny_text(folder: Path, config: type, template: str, marks: list[str], end: str, seed: int = 0, **more) -> Path:
+    """A text-only student: a decoder with grouped key-value heads, and a tokenizer with this chat template.
+
+    Args:
+        folder: where it goes.
+        config: the family's configuration class.
+        template: its chat template.
+        marks: special tokens that the template writes, besides <pad>, <s> and </s>.
+        end: the token that ends an answer.
+        seed: of the weights.
+        more: of the configuration.
+    """
+    tokenizer = byte_level_tokenizer(["<pad>", "<s>", "</s>", *marks], marks, vocabulary=360)
+    tokenizer.eos_token, tokenizer.chat_template = end, template
+    ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos")}
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "max_position_embeddings": 512}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": False}
+    model = AutoModelForCausalLM.from_config(config(vocab_size=len(tokenizer), **sizes, **heads, **ids, **more))
+    scatter_weights(model, seed)
+    model.generation_config = GenerationConfig(**ids)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def tiny_qwen2(folder: Path, seed: int = 1) -> Path:
+    """Qwen2: biases in the attention, ChatML."""
+    return tiny_text(folder, Qwen2Config, CHATML_TEMPLATE, ["<|im_start|>", "<|im_end|>"], "<|im_end|>", seed)
+
+
+def tiny_llama(folder: Path, seed: int = 0) -> Path:
+    """Llama 3."""
+    return tiny_text(folder, LlamaConfig, HEADER_TEMPLATE, ["<|head|>", "<|/head|>"], "</s>", seed)
+
+
+FAMILIES = {"llava": tiny_llava, "qwen2": tiny_qwen2, "llama": tiny_llama}

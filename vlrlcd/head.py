@@ -26,7 +26,7 @@ _MASKED = -1e30
 def allowed_logprobs(adapter: ModelAdapter, hidden_NH: Tensor) -> Tensor:
     """Log-probs `[N, V]` in float32, placeholder ids at probability 0."""
     logits_NV = adapter.logits(hidden_NH).float()
-    banned = torch.tensor(adapter.placeholder_ids, device=logits_NV.device)
+    banned = torch.tensor(adapter.placeholder_ids, dtype=torch.long, device=logits_NV.device)
     return logits_NV.index_fill(-1, banned, _MASKED).log_softmax(-1)
 
 

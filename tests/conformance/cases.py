@@ -1,4 +1,7 @@
-"""Ragged work for every family: rows with no image, one and two; images, prompts and branches of different size."""
+"""Ragged work for every family: rows with no image, one and two; images, prompts and branches of different size.
+
+A text-only family gets the same rows without their images.
+"""
 
 from dataclasses import dataclass
 
@@ -35,15 +38,18 @@ def cases_for(adapter: ModelAdapter) -> list[Case]:
     specials = set(adapter.tokenizer.all_special_ids) | set(adapter.placeholder_ids)
     plain = [i for i in range(len(adapter.tokenizer)) if i not in specials]
 
+    def seen(*images: Image.Image) -> tuple[Image.Image, ...]:
+        return images if adapter.sees_images else ()
+
     def branch(length: int) -> Tokens:
         return tuple(int(i) for i in rng.choice(plain, length))
 
     shared_start = branch(3)
     return [
         Case(ask("what is red?"), [branch(1), branch(7), branch(4)]),
-        Case(ask("what colour is the round thing, and why?", picture(90, 40, 1)), [branch(5), branch(1)]),
+        Case(ask("what colour is the round thing, and why?", *seen(picture(90, 40, 1))), [branch(5), branch(1)]),
         Case(
-            ask("which of the two has more cubes?", picture(33, 75, 2), picture(120, 120, 3)),
+            ask("which of the two has more cubes?", *seen(picture(33, 75, 2), picture(120, 120, 3))),
             [shared_start + branch(2), shared_start + branch(6), branch(2), branch(9)],
         ),
     ]

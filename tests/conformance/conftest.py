@@ -52,6 +52,13 @@ def adapter(checkpoint) -> ModelAdapter:
     return adapter_for(checkpoint).load_model(torch.float32)
 
 
+@pytest.fixture
+def sees(adapter):
+    """For what only a family with eyes can be asked."""
+    if not adapter.sees_images:
+        pytest.skip("reads text only")
+
+
 @pytest.fixture(scope="session")
 def cases(adapter) -> list[Case]:
     return cases_for(adapter)

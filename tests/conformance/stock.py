@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor
 
 from tests.conformance.cases import Case
 from vlrlcd.prefix_branches import Tokens
@@ -12,15 +12,25 @@ from vlrlcd.prefix_branches import Tokens
 class Stock:
     def __init__(self, checkpoint):
         self.processor = AutoProcessor.from_pretrained(checkpoint)
-        self.model = AutoModelForImageTextToText.from_pretrained(
-            checkpoint, dtype=torch.float32, attn_implementation="eager"
-        )
-        self.tokenizer = self.processor.tokenizer
+        self.tokenizer = getattr(self.processor, "tokenizer", self.processor)
+        self.model = self.load(checkpoint)
+
+    def load(self, checkpoint):
+        """The stock model of a checkpoint of the same kind."""
+        kind = AutoModelForCausalLM if self.tokenizer is self.processor else AutoModelForImageTextToText
+        return kind.from_pretrained(checkpoint, dtype=torch.float32, attn_implementation="eager")
+
+    def encoded(self, rendered: str, images) -> dict[str, Tensor]:
+        """The stock processor's tensors of a text; one that begins with <s> does not get another."""
+        if self.tokenizer is not self.processor:
+            return dict(self.processor(text=[rendered], images=images or None, return_tensors="pt"))
+        own = not rendered.startswith(self.tokenizer.bos_token)
+        return dict(self.tokenizer([rendered], add_special_tokens=own, return_tensors="pt"))
 
     def inputs(self, case: Case) -> dict[str, Tensor]:
         """The stock processor's tensors of a row's prompt."""
         rendered = self.processor.apply_chat_template(case.messages, add_generation_prompt=True, tokenize=False)
-        return dict(self.processor(text=[rendered], images=case.images or None, return_tensors="pt"))
+        return self.encoded(rendered, case.images)
 
     def logprobs(self, inputs: dict[str, Tensor], answer: Tokens, banned: Tokens) -> Tensor:
         """`[len(answer) + 1, V]`: distributions of the answer's tokens and of the one after them, `banned` at 0."""

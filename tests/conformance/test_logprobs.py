@@ -28,6 +28,7 @@ def test_branches_equal_separate_rows(adapter, stock, cases):
 
 
 @torch.no_grad()
+@pytest.mark.usefixtures("sees")
 def test_images_reach_the_answer(adapter, cases):
     seen = cases[1]
     (image,) = seen.images
@@ -73,13 +74,14 @@ def test_gradients_equal_separate_rows(adapter, stock, cases):
     (shared_logps(adapter, cases) * weights).sum().backward()
     mine = gradients(adapter.model)
     assert mine.keys() == reference.keys()
-    assert any(name.startswith(adapter.vision_modules) for name in mine)
+    assert any(name.startswith(adapter.vision_modules) for name in mine) == adapter.sees_images
     largest = max(grad.abs().max() for grad in reference.values())
     for name, grad in reference.items():
         # relative to the parameter's own largest entry, with a floor for those whose gradient is zero in exact numbers
         close(mine[name], grad, 1e-4 * max(grad.abs().max(), 1e-3 * largest))
 
 
+@pytest.mark.usefixtures("sees")
 def test_a_batch_without_images_still_runs_the_tower(adapter, stock, cases):
     logps = shared_logps(adapter, cases[:1])
     close(logps.detach(), separate_logps(stock, cases[:1], adapter.placeholder_ids).detach())

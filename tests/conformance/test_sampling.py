@@ -63,6 +63,7 @@ def test_greedy_equals_generate(adapter, stock, cases, monkeypatch):
         assert answer.ids == generated[0, inputs["input_ids"].shape[1] :].tolist()
 
 
+@pytest.mark.usefixtures("sees")
 def test_placeholders_are_never_drawn(adapter, cases, monkeypatch):
     banned = list(adapter.placeholder_ids)
     boosted = type(adapter).logits

@@ -6,9 +6,9 @@ import re
 import pytest
 import yaml
 
+from model_adapters import known_model_types
 from tests.run.jobs import ROOT
 from tests.run.refusals import edit
-from tests.tiny import FAMILIES
 
 SETTINGS = {
     "one candidate": ({"sampling.candidates": 1}, r"sampling\.candidates=1: .*at least 2"),
@@ -61,10 +61,10 @@ def test_a_run_that_exists(refusal, bad):
 
 
 def test_an_unknown_family(refusal, bad):
-    edit(bad / "student/config.json", lambda config: {**config, "model_type": "bert"})
+    edit(bad / "student/config.json", lambda config: {**config, "model_type": "vit"})
     message = refusal()
-    assert "model_type 'bert'" in message
-    assert all(family in message for family in FAMILIES)
+    assert "model_type 'vit'" in message
+    assert all(family in message for family in known_model_types())
 
 
 def test_a_vocabulary_that_splits_yes_and_no(refusal, bad):

@@ -22,9 +22,15 @@ def check_lengths(adapter: ModelAdapter, templates: Templates, examples: list[Ex
     """Preflight: every prompt and its answer fit the model's context. Images are never cut.
 
     Raises:
-        UserError: names the row, its tokens and how many of them are image.
+        UserError: names the row, its tokens and how many of them are image; or a row with images for a student that
+            reads text only.
     """
     for example in tqdm(examples, desc="check lengths", unit="row", delay=5):
+        if example.images and not adapter.sees_images:
+            raise UserError(
+                f"{example.place}: has {len(example.images)} image(s), and {adapter.checkpoint} "
+                f"({adapter.config.model_type}) reads text only: choose a student that sees, or data without images."
+            )
         counts = tuple(adapter.image_token_counts([size_hw(source) for source in example.images]))
         tokens = len(adapter.encode_text(templates.render("student", example), counts))
         if tokens + max_new_tokens > adapter.max_positions:

@@ -1,0 +1,88 @@
+"""Text-only students: any causal language model of transformers whose head follows its decoder directly."""
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
+
+from model_adapters.base import AdapterError, ModelAdapter, Prefix, PromptBatch
+
+PROBE, PROBE_TOKENS = "one two three", 6
+
+
+class TextAdapter(ModelAdapter):
+    model_types = ()
+    """None by name: the registry falls back on it for every causal language model without a family of its own."""
+    sees_images = False
+    vision_modules = ()
+    lora_targets = r".*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+    auto_model = AutoModelForCausalLM
+
+    def load_model(self, dtype: torch.dtype, device_map: str | dict | None = None) -> "TextAdapter":
+        try:
+            super().load_model(dtype, device_map)
+        except ValueError as error:
+            reason = str(error).split(". ")[0]
+            raise AdapterError(self._refusal(f"its attention takes no mask of ours ({reason})")) from None
+        self._check_seam()
+        return self
+
+    @property
+    def placeholder_ids(self) -> tuple[int, ...]:
+        return ()
+
+    @property
+    def decoder(self) -> nn.Module:
+        return self.model.get_decoder()
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        return self.model.get_output_embeddings()(hidden)
+
+    def image_token_counts(self, sizes_hw: list[tuple[int, int]]) -> list[int]:
+        self._refuse_images(len(sizes_hw))
+        return []
+
+    def encode_images(self, images: list) -> dict[str, Tensor]:
+        self._refuse_images(len(images))
+        return {}
+
+    def embed(self, batch: PromptBatch) -> Prefix:
+        positions_BP = (batch.mask_BP.long().cumsum(-1) - 1).clamp(min=0)
+        return Prefix(self.embed_tokens(batch.ids_BP), batch.mask_BP, positions_BP, positions_BP[:, -1] + 1)
+
+    @property
+    def max_positions(self) -> int:
+        """Inside its window a layer with sliding attention sees everything, so that is as long as a sequence may be."""
+        windowed = getattr(self.config, "use_sliding_window", True)
+        window = getattr(self.config, "sliding_window", None) if windowed else None
+        return min(super().max_positions, window or super().max_positions)
+
+    @torch.no_grad()
+    def _check_seam(self) -> None:
+        """The decoder with a mask of ours and the head must be the whole model."""
+        ids_L = self.tokenizer(PROBE)["input_ids"][:PROBE_TOKENS]
+        ids_1L = torch.tensor([ids_L], device=self.model.device)
+        mask_1L = torch.ones_like(ids_1L, dtype=torch.bool)
+        prefix = self.embed(PromptBatch(ids_1L, mask_1L, {}))
+        causal_11LL = mask_1L.new_ones(ids_1L.shape[1], ids_1L.shape[1]).tril()[None, None]
+        try:
+            mine = self.logits(self.decode_states(prefix.embeds_BPH, prefix.positions, causal_11LL))
+            stock = self.model(input_ids=ids_1L, use_cache=False).logits
+            gap = (mine.float() - stock.float()).abs().max() / stock.float().abs().max()
+        except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise AdapterError(self._refusal(f"it cannot be run in two parts ({error})")) from None
+        if not gap < SEAM_TOLERANCE:
+            raise AdapterError(self._refusal("something stands between its decoder and its head, or scales its logits"))
+
+    def _refuse_images(self, images: int) -> None:
+        if images:
+            raise AdapterError(
+                f"{self.checkpoint} ({self.config.model_type}) reads text only, and a row has {images} image(s): "
+                "choose a student that sees, or data without images."
+            )
+
+    def _refusal(self, why: str) -> str:
+        return f"{self.checkpoint}: model_type '{self.config.model_type}' cannot be a text-only student here: {why}."
+
+
+SEAM_TOLERANCE = 1e-2
+"""Of the largest logit; wide enough for half precision, where a scale or a missing step shows far more."""

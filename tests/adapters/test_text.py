@@ -1,0 +1,66 @@
+"""Text-only students: what is served, and what is refused with the reason."""
+
+import pytest
+import torch
+from transformers import CohereConfig, Gemma2Config, GraniteConfig, MistralConfig, Phi3Config, Qwen3Config
+
+from model_adapters import AdapterError, adapter_for
+from tests.conformance.cases import Case, ask, picture
+from tests.conformance.stock import Stock, close
+from tests.tiny import CHATML_TEMPLATE, tiny_text
+from vlrlcd.head import token_logps
+from vlrlcd.prefix_branches import pack, predicting_states
+
+MARKS = ["<|im_start|>", "<|im_end|>"]
+WINDOW = 64
+
+
+def checkpoint(folder, config, **more):
+    return tiny_text(folder, config, CHATML_TEMPLATE, MARKS, "<|im_end|>", **more)
+
+
+def shared_equals_separate(folder):
+    adapter, stock = adapter_for(folder).load_model(torch.float32), Stock(folder)
+    case = Case(ask("why?"), [(9, 20, 31), (9, 40), (50, 60, 70, 80)])
+    branches = pack([case.branches])
+    with torch.no_grad():
+        batch = adapter.collate([adapter.encode(case.messages)])
+        mine = token_logps(adapter, predicting_states(adapter, batch, branches), branches.target_N)
+        close(mine, torch.cat(stock.branch_logps(case, adapter.placeholder_ids)))
+    return adapter
+
+
+@pytest.mark.parametrize("config", [Qwen3Config, Phi3Config, MistralConfig])
+def test_families_without_an_adapter_of_their_own(tmp_path, config):
+    shared_equals_separate(checkpoint(tmp_path, config))
+
+
+def test_soft_capped_attention_is_refused_with_the_reason(tmp_path):
+    folder = checkpoint(tmp_path, Gemma2Config, head_dim=8)
+    with pytest.raises(AdapterError, match=r"'gemma2' cannot be .*: its attention takes no mask of ours \(Gemma2"):
+        adapter_for(folder).load_model(torch.float32)
+
+
+def test_a_sliding_window_is_as_long_as_a_sequence_may_be(tmp_path):
+    adapter = shared_equals_separate(checkpoint(tmp_path, MistralConfig, sliding_window=WINDOW))
+    assert adapter.max_positions == WINDOW
+
+
+def test_a_window_that_is_switched_off_is_none(tmp_path):
+    folder = checkpoint(tmp_path, Qwen3Config, sliding_window=WINDOW, use_sliding_window=False)
+    assert adapter_for(folder).max_positions == 512
+
+
+@pytest.mark.parametrize(
+    ("config", "scale"), [(CohereConfig, {"logit_scale": 0.3}), (GraniteConfig, {"logits_scaling": 3.0})]
+)
+def test_scaled_logits_are_refused_with_the_reason(tmp_path, config, scale):
+    folder = checkpoint(tmp_path, config, **scale)
+    with pytest.raises(AdapterError, match=r"model_type '\w+' cannot be a text-only student here: .*scales its logits"):
+        adapter_for(folder).load_model(torch.float32)
+
+
+def test_an_image_is_refused(tmp_path):
+    adapter = adapter_for(checkpoint(tmp_path, Qwen3Config))
+    with pytest.raises(AdapterError, match=r"reads text only, and a row has 1 image"):
+        adapter.encode(ask("what is it?", picture(30, 30, 0)))
