@@ -12,6 +12,7 @@ Teachers, keys, prices and privacy: docs/teachers.md.
 
 import sys
 from pathlib import Path
+from textwrap import shorten
 
 from vlrlcd.anchors.asks import Ask, asks
 from vlrlcd.anchors.batch import read_results, write_requests
@@ -52,16 +53,25 @@ def main() -> None:
     wanted = asks(examples, Templates(card), teacher)
     with AnchorStore(anchor_store(config)) as store:
         todo = missing(wanted, store)
-        print(f"{store.path}: {len(wanted) - len(todo):,} of {len(wanted):,} prompts have an answer of {teacher.name}")
+        _tell_state(wanted, todo, teacher, store)
         if flags.dry_run:
             prices = Prices(config.teacher.prices) if teacher.has_price else None
             print("\n".join(estimate(todo, teacher, store, config.teacher, prices)))
         elif flags.write_batch:
             for path in write_requests(todo, config.teacher, Path(flags.write_batch)):
                 print(f"{path}  {path.stat().st_size / 1e6:,.1f} MB")
+            print(f"{len(todo):,} requests; give their results to --read-batch" if todo else "nothing to write")
         else:
             done = _collected(config, flags, wanted, teacher, store)
-            _tell(done, wanted, teacher, store, config, card.task == "multiple_choice")
+            _tell(done, wanted, teacher, store, config, card.task == "multiple_choice", flags.read_batch)
+
+
+def _tell_state(wanted: list[Ask], todo: list[Ask], teacher: Teacher, store: AnchorStore) -> None:
+    lacking = {ask.key for ask in todo}
+    there = sum(ask.key not in lacking for ask in wanted)
+    print(f"{store.path}: {there:,} of {len(wanted):,} prompts have an answer of {teacher.name}")
+    if repeated := len(wanted) - there - len(todo):
+        print(f"{repeated:,} prompts ask the same as another and share its answer")
 
 
 def _check_flags(config: Config, flags) -> None:
@@ -86,7 +96,13 @@ def _collected(config: Config, flags, wanted: list[Ask], teacher: Teacher, store
 
 
 def _tell(
-    done: Collection, wanted: list[Ask], teacher: Teacher, store: AnchorStore, config: Config, names_choice: bool
+    done: Collection,
+    wanted: list[Ask],
+    teacher: Teacher,
+    store: AnchorStore,
+    config: Config,
+    names_choice: bool,
+    batch: str,
 ) -> None:
     """What was collected, what it took, what of it training will set aside; exits with 1 if something went wrong."""
     todo = missing(wanted, store)
@@ -100,8 +116,13 @@ def _tell(
         candidates = config.sampling.candidates
         print(f"a teacher that judges {candidates} candidates of each would take {len(wanted) * candidates:,} calls")
     if done.ledger.total.unpriced:
-        lacking = f"{config.teacher.prices} has no price of {teacher.name}, or calls told no usage"
-        print(f"the cost is not whole: {lacking}")
+        known = Prices(config.teacher.prices).known(teacher.name, batch=bool(batch))
+        why = (
+            "calls told no usage or were broken off"
+            if known
+            else f"{config.teacher.prices} has no price of {teacher.name}"
+        )
+        print(f"the cost is not whole: {why}")
     _tell_set_aside(wanted, todo, teacher, store, config, names_choice)
     if done.given_up:
         print(f"{len(done.given_up):,} prompts had no answer, the first of them:", file=sys.stderr)
@@ -109,10 +130,14 @@ def _tell(
         print(f"  {place}: {why}", file=sys.stderr)
     if done.stopped:
         print(f"stopped: {done.stopped}", file=sys.stderr)
-    if todo and (done.given_up or done.stopped):
+    if todo and batch:
+        print(f"--write-batch into another folder writes the {len(todo):,} that are missing", file=sys.stderr)
+    elif todo and (done.interrupted or done.limited or not done.stopped):
         print("the same command goes on with what is missing", file=sys.stderr)
-    if done.interrupted or done.given_up:
-        sys.exit(130 if done.interrupted else 1)
+    if done.interrupted:
+        sys.exit(130)
+    if done.given_up or done.stopped and not done.limited or done.elsewhere and not done.answered:
+        sys.exit(1)
 
 
 def _tell_set_aside(
@@ -121,8 +146,11 @@ def _tell_set_aside(
     lacking = {ask.key for ask in todo}
     answered = [ask for ask in wanted if ask.key not in lacking]
     anchors = load_anchors(answered, teacher, store, command="")
-    for reason, count in check_quality(answered, anchors, config.anchors, names_choice).reasons.items():
-        print(f"training will set aside {count:,}: {reason}")
+    checked = check_quality(answered, anchors, config.anchors, names_choice)
+    examples = {found.reason: found for found in reversed(checked.set_aside)}
+    for reason, count in checked.reasons.items():
+        first = examples[reason]
+        print(f"training will set aside {count:,}: {reason} (as {first.place}: {shorten(first.text, 100)!r})")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import json
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -49,7 +49,7 @@ def parse(
     parser.add_argument("--local_rank", type=int, default=0, help="given by the launcher, ignored")
     parser.add_class_arguments(Config, None)
     argv = sys.argv[1:] if argv is None else argv
-    _refuse_unknown([key for key in _flag_keys(argv) if f"--{key}" not in own_flags], "the command line")
+    _refuse_unknown(_flag_keys(argv), "the command line", [flag.removeprefix("--") for flag in own_flags])
     path = config_file(argv) or default_config
     defaults = _read_yaml(path) if path else {}
     _refuse_unknown(_yaml_keys(defaults), str(path))
@@ -104,11 +104,11 @@ def known_keys() -> list[str]:
     return [f"{section.name}.{key.name}" for section in fields(Config) for key in fields(section.type)]
 
 
-def _refuse_unknown(keys: list[str], where: str) -> None:
+def _refuse_unknown(keys: list[str], where: str, own: Sequence[str] = ()) -> None:
     sections = {f.name for f in fields(Config)}
     for key in keys:
-        if key not in known_keys() and key not in sections:
-            near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.3)
+        if key not in known_keys() and key not in sections and key not in own:
+            near = difflib.get_close_matches(key, [*own, *known_keys()], n=1, cutoff=0.3)
             hint = f"; did you mean '{near[0]}'?" if near else "; --help lists the keys."
             raise UserError(f"{where}: unknown key '{key}'{hint}")
 

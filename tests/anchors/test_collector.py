@@ -89,7 +89,7 @@ def test_max_calls_counts_retries_too(store):
 def test_max_usd_is_never_passed(store, prices, width):
     teacher = Scripted(width=width)
     done = collected(examples(50), teacher, store, Limits(usd=1.0), prices=str(prices))
-    assert "--max-usd=1" in done.stopped
+    assert "--max-usd=1" in done.stopped and done.limited
     assert done.answered == 3 and done.ledger.total.cost_usd == pytest.approx(0.9)
 
 
@@ -169,7 +169,13 @@ def test_broken_off_calls_count_against_the_budget_as_the_dearest(store, prices)
 def test_before_there_is_an_answer_they_count_as_the_longest(store, prices):
     broken = {f"question {n}": [passing("time-out", usage=None)] * 3 for n in range(50)}
     done = collected(examples(50), Scripted(broken), store, Limits(usd=1.0), prices=str(prices), max_tokens=400)
-    assert "--max-usd=1" in done.stopped and done.ledger.total.calls == 3
+    assert "--max-usd=1" in done.stopped and done.ledger.total.calls == 2
+
+
+def test_a_budget_below_the_longest_answer_asks_nobody(store, prices):
+    teacher = Scripted()
+    done = collected(examples(5), teacher, store, Limits(usd=0.3), prices=str(prices), max_tokens=400)
+    assert not teacher.asked and "--max-usd=0.3" in done.stopped and done.limited
 
 
 def test_errors_that_cost_nothing_do_not(store, prices):

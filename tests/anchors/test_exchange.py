@@ -120,4 +120,8 @@ def test_a_row_that_was_changed(full, change, words):
         plain.execute(change + " WHERE key = (SELECT min(key) FROM anchors)")
         plain.commit()
     (fault,) = verify_store(full)
+    with pytest.raises(UserError, match=r"not as it was stored \(1 faults"):
+        export_anchors(full, full.path.with_name("out.jsonl"))
+    with AnchorStore(full.path.with_name("other.sqlite")) as other, pytest.raises(UserError, match="not as it was"):
+        merge_stores(other, full)
     assert words in fault and next(iter(full._connection.execute("SELECT min(key) FROM anchors")))[0] in fault

@@ -52,7 +52,7 @@ class Budget:
             self.usd += self._longest if self._dearest is None else self._dearest
         else:
             self.usd += usd
-            self._dearest = max(self._dearest or 0.0, usd) if answered else self._dearest
+            self._dearest = max(self._dearest or 0.0, usd) if answered or usd else self._dearest
         self._settled.set()
 
     def _fits(self) -> bool:
@@ -62,7 +62,8 @@ class Budget:
             raise Spent("the server's answers do not tell their usage, so --max-usd cannot be kept")
         if self._in_flight and self._dearest is None:
             return False
-        if self.usd + (self._in_flight + 1) * (self._dearest or 0.0) <= self.limits.usd:
+        dearest = self._longest if self._dearest is None else self._dearest
+        if self.usd + (self._in_flight + 1) * dearest <= self.limits.usd:
             return True
         if not self._in_flight:
             raise Spent(

@@ -47,6 +47,7 @@ class Collection:
         given_up: (place, why) of prompts that have no answer.
         stopped: why it ended before everything was asked; None if it did not.
         interrupted: a signal ended it.
+        limited: a limit that the user set ended it.
         ledger: what it took.
     """
 
@@ -56,6 +57,7 @@ class Collection:
     given_up: list[tuple[str, str]] = field(default_factory=list)
     stopped: str | None = None
     interrupted: bool = False
+    limited: bool = False
     ledger: Ledger = field(default_factory=Ledger)
 
 
@@ -129,8 +131,11 @@ class Collector:
         try:
             while ask := await turns.next():
                 await self._settle(ask)
-        except (Spent, Stopping) as stop:
+        except Spent as stop:
+            self.done.limited = not self._stopping.is_set() or self.done.limited
             self._stop(str(stop))
+        except Stopping:
+            pass
         except UserError as fault:
             self._store_failed(fault)
 

@@ -26,7 +26,8 @@ def estimate(
         answered += account if outcome == ANSWERED else Account()
     if answered.prompt_tokens:
         prompt, completion = (n / answered.calls for n in (answered.prompt_tokens, answered.completion_tokens))
-        basis = f"after {answered.calls:,} answers of {prompt:,.0f} and {completion:,.0f} tokens on average"
+        basis = f"after {answered.calls:,} answers of {prompt:,.0f} and {completion:,.0f} tokens on average, "
+        basis += "whatever their settings"
     else:
         images = sum(ask.images for ask in todo)
         characters = sum(ask.characters for ask in todo)

@@ -34,9 +34,10 @@ def export_anchors(store: AnchorStore, path: Path) -> int:
     In both, usage and flags are strings of JSON, so that every row has the same columns.
 
     Raises:
-        UserError: another ending, or the file cannot be written.
+        UserError: another ending, a store with faults, or the file cannot be written.
     """
     write = _by_ending(path, {".jsonl": _write_jsonl, ".parquet": _write_parquet})
+    _refuse_faults(store)
     partial = path.with_name(f".{path.name}.partial")
     try:
         count = write(partial, store)
@@ -61,8 +62,9 @@ def merge_stores(store: AnchorStore, other: AnchorStore) -> int:
     """Adds the anchors and the accounts of another store; returns how many anchors were new.
 
     Where both have an answer, this store's is kept. Merging the same store twice changes nothing; merging it again
-    later adds what came since.
+    later adds what came since. Raises UserError if the other store has faults.
     """
+    _refuse_faults(other)
     new = _add(store, iter(other))
     with other.connection() as theirs:
         rows = theirs.execute("SELECT * FROM ledger").fetchall()
@@ -78,6 +80,14 @@ def verify_store(store: AnchorStore) -> list[str]:
         faults = [f"SQLite: {words}" for words in said if words != "ok"]
         rows = connection.execute(f"SELECT {', '.join(PARQUET.names)}, digest FROM anchors")
         return faults + [f"{row[0]}: {words}" for row in rows if (words := _fault(row[:-1], row[-1]))]
+
+
+def _refuse_faults(store: AnchorStore) -> None:
+    if faults := verify_store(store):
+        raise UserError(
+            f"{store.path} is not as it was stored ({len(faults)} faults, the first: {faults[0]}): "
+            "`python scripts/anchors.py verify` lists them; mend or remove these rows."
+        )
 
 
 def _fault(row: tuple[Any, ...], digest: str) -> str | None:

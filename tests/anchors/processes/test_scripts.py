@@ -76,7 +76,7 @@ def test_a_taste_then_an_estimate_then_the_rest(script, data, address, asked, pr
 
 
 def test_a_budget(script, data, address, asked, prices):
-    given = flags(data, address, teacher__prices=prices, max_usd=0.1)
+    given = flags(data, address, teacher__prices=prices, teacher__max_tokens=10, max_usd=0.1)
     code, out, err = script("collect_anchors", *given)
     assert code == 0 and len(asked) == 3 and "0.0900 USD" in out and "--max-usd=0.1 leaves nothing" in err
 
@@ -90,7 +90,8 @@ def test_a_budget(script, data, address, asked, prices):
         (["--teacher.base_url=http://10.0.0.1/v1"], "--teacher.allow_plain_http=true"),
         (["--teacher.kind=column", "--write-batch=b"], "batch files are for teacher.kind=chat"),
         (["--read-batch=nowhere"], "nowhere holds no result files"),
-        (["--max-call=5"], "unknown key 'max-call'"),
+        (["--max-call=5"], "unknown key 'max-call'; did you mean 'max-calls'?"),
+        (["--dryrun"], "unknown key 'dryrun'; did you mean 'dry-run'?"),
         (["--write-batch=b", "--max-usd=5"], "--write-batch and --max-usd do not go together"),
         (["--dry-run", "--read-batch=b"], "--dry-run and --read-batch do not go together"),
         (["--teacher.modell=x"], "did you mean 'teacher.model'?"),
@@ -99,6 +100,18 @@ def test_a_budget(script, data, address, asked, prices):
 def test_mistakes_are_told_before_anyone_is_asked(script, data, address, asked, more, words):
     code, _, err = script("collect_anchors", *flags(data, address), *more)
     assert code == 2 and not asked and words in err and err.count("\n") == 1, err
+
+
+def test_a_server_that_is_not_there_is_said_and_is_an_error(script, data):
+    code, _, err = script("collect_anchors", *flags(data, "http://127.0.0.1:9", teacher__concurrency=2))
+    assert code == 1 and "is the server running?" in err and "same command" not in err
+
+
+def test_rows_that_ask_the_same_are_not_called_answered(script, data, address):
+    rows = (data / "train.jsonl").read_text().splitlines()
+    (data / "train.jsonl").write_text("\n".join([*rows, rows[0].replace('"id": "0"', '"id": "twin"')]) + "\n")
+    out = script("collect_anchors", *flags(data, address), "--dry-run")[1]
+    assert f"0 of {PROMPTS + 1} prompts have an answer" in out and "1 prompts ask the same as another" in out
 
 
 def test_batches_there_and_back(script, data, address, asked, prices, tmp_path):

@@ -86,6 +86,11 @@ def test_statuses_that_do_not(status):
     assert str(status) in found.words and "this will never do" in found.words
 
 
+@pytest.mark.parametrize("code", ["context_length_exceeded", "invalid_image_format"])
+def test_an_error_about_one_prompt_gives_up_that_prompt(code):
+    assert fault(failure(400, "too long", code=code)).then == "skip"
+
+
 def test_an_empty_account_does_not_pass():
     assert fault(failure(429, "you exceeded your quota", code="insufficient_quota")).then == "stop"
 
@@ -143,6 +148,7 @@ def test_a_body_that_drips_in_is_not_waited_for_byte_by_byte():
 def test_nobody_there():
     found = fault(completion(""), base_url="http://127.0.0.1:9/v1")
     assert (found.outcome, found.then) == ("connection", "again") and "127.0.0.1:9" in found.words
+    assert found.usage == {}
 
 
 def test_a_server_that_repeats_the_key_does_not_make_us_do_so(monkeypatch):

@@ -120,5 +120,13 @@ def test_a_prompt_that_does_not_fit_is_given_up_and_said(checkpoint, rows, store
 def test_no_checkpoint(rows, store, tmp_path):
     with pytest.raises(UserError, match=r"needs teacher\.model"):
         LocalTeacher(TeacherConfig(kind="local"))
-    with pytest.raises(UserError, match=r"teacher\.model: .*no such folder"):
-        collected(rows, LocalTeacher(settings(tmp_path / "none")), store)
+    with pytest.raises(UserError, match=r"teacher\.model: "):
+        collected(rows, LocalTeacher(settings("no/such")), store)
+    with pytest.raises(UserError, match=r"teacher\.model=nothere is no folder"):
+        LocalTeacher(settings("nothere"))
+
+
+@pytest.mark.parametrize("place", ["cuda", "foo"])
+def test_a_place_that_is_not_there(checkpoint, rows, store, place):
+    with pytest.raises(UserError, match=rf"teacher\.device_map={place}: the teacher cannot be placed"):
+        collected(rows, LocalTeacher(settings(checkpoint, device_map=place)), store)

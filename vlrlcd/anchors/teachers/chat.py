@@ -23,6 +23,16 @@ PASSING = {408, 409, 425, 429}
 """Statuses below 500 that another try may get past."""
 NEEDED_HEADERS = {"host", "accept", "accept-encoding", "authorization", "connection", "content-length", "content-type"}
 RESERVED = {"model", "messages", "stream", "n"}
+ABOUT_ONE_PROMPT = {
+    *("context_length_exceeded", "string_above_max_length"),
+    *("image_parse_error", "invalid_image", "invalid_image_format", "invalid_image_url", "image_too_large"),
+}
+"""Error codes that mean this prompt and no other."""
+HINTS = {
+    401: " (check the key)",
+    403: " (check the key)",
+    404: " (check teacher.base_url, up to and with /v1, and teacher.model)",
+}
 OUT_OF_MONEY = "insufficient_quota"
 LONGEST_MESSAGE = 500
 
@@ -71,7 +81,9 @@ class ChatTeacher:
             return self._from_status(fault)
         except openai.APIConnectionError as fault:
             words = self._hidden(f"{self.settings.base_url} cannot be reached ({fault.__cause__ or fault})")
-            raise TeacherFault(CONNECTION, words, "again", usage=None) from None
+            # where there was no connection at all, nothing can have been billed
+            sent = not isinstance(fault.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
+            raise TeacherFault(CONNECTION, words, "again", usage=None if sent else {}) from None
         try:
             answer = json.loads(content)
         except ValueError:
@@ -108,7 +120,12 @@ class ChatTeacher:
         """What an error status means: a refusal of this prompt, another try, or the end."""
         if wire.FILTERED & {fault.code, fault.type}:
             return wire.FILTERED_REPLY
-        words = f"{self.settings.base_url} answered {fault.status_code}: {_shortened(self._hidden(_message(fault)))}"
+        hint = HINTS.get(fault.status_code, "")
+        words = (
+            f"{self.settings.base_url} answered {fault.status_code}: {_shortened(self._hidden(_message(fault)))}{hint}"
+        )
+        if fault.code in ABOUT_ONE_PROMPT:
+            raise TeacherFault(f"HTTP {fault.status_code}", words, "skip") from None
         passing = fault.status_code in PASSING or fault.status_code >= 500
         then = "again" if passing and OUT_OF_MONEY not in (fault.code, fault.type) else "stop"
         raise TeacherFault(f"HTTP {fault.status_code}", words, then, _retry_after(fault)) from None

@@ -30,7 +30,7 @@ class LocalTeacher:
         settings: checkpoint, placement, and how to generate.
 
     Raises:
-        UserError: no checkpoint.
+        UserError: no checkpoint, or a name that cannot be one.
     """
 
     from_files, has_price = False, False
@@ -40,6 +40,8 @@ class LocalTeacher:
             raise UserError("teacher.kind=local needs teacher.model, the folder or hub id of the teacher's checkpoint.")
         self.settings, self.width = settings, settings.concurrency
         folder = Path(settings.model)
+        if not folder.is_dir() and settings.model.count("/") != 1:
+            raise UserError(f"teacher.model={settings.model} is no folder, and no hub id (owner/name) either.")
         self.name = f"local:{folder.name if folder.is_dir() else settings.model}"
         self._waiting: list[tuple[PromptRow, asyncio.Future]] = []
         self._serving: asyncio.Task | None = None
@@ -112,7 +114,14 @@ class LocalTeacher:
 
     @cached_property
     def _loaded(self) -> ModelAdapter:
-        adapter = self._adapter.load_model(getattr(torch, self.settings.dtype), device_map=self.settings.device_map)
+        settings = self.settings
+        try:
+            adapter = self._adapter.load_model(getattr(torch, settings.dtype), device_map=settings.device_map)
+        except (AssertionError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"teacher.device_map={settings.device_map}: the teacher cannot be placed ({reason})."
+            ) from None
         adapter.model.eval()
         return adapter
 
