@@ -32,9 +32,9 @@ def rows(tmp_path_factory):
     return {"data.dataset": "jsonl", "data.root": folder, "run.name": "it"}
 
 
-@pytest.mark.parametrize(("family", "tuning"), [(tiny_qwen2, "lora"), (tiny_llama, "full")])
-def test_both_stages_and_a_plain_checkpoint(rows, tmp_path, family, tuning, handlers, distributed):
-    student = {"model.checkpoint": family(tmp_path / "student"), "model.tuning": tuning, "run.root": tmp_path}
+@pytest.mark.parametrize(("build", "tuning"), [(tiny_qwen2, "lora"), (tiny_llama, "full")])
+def test_both_stages_and_a_plain_checkpoint(rows, tmp_path, build, tuning, handlers, distributed):
+    student = {"model.checkpoint": build(tmp_path / "student"), "model.tuning": tuning, "run.root": tmp_path}
     train(config_of(rows, student), "it")
     run = tmp_path / "it"
     assert [line["stage"] for line in figures(run)] == ["stage1"] * 2 + ["stage2"] * 2
