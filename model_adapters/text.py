@@ -14,17 +14,26 @@ class TextAdapter(ModelAdapter):
     """None by name: the registry falls back on it for every causal language model without a family of its own."""
     sees_images = False
     vision_modules = ()
-    lora_targets = r".*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
     auto_model = AutoModelForCausalLM
 
     def load_model(self, dtype: torch.dtype, device_map: str | dict | None = None) -> "TextAdapter":
         try:
             super().load_model(dtype, device_map)
         except ValueError as error:
+            if "attention implementation" not in str(error):
+                raise
             reason = str(error).split(". ")[0]
             raise AdapterError(self._refusal(f"its attention takes no mask of ours ({reason})")) from None
         self._check_seam()
         return self
+
+    @property
+    def lora_targets(self) -> str:
+        """Every linear layer of the decoder, whatever the family calls it."""
+        found = {n.rsplit(".", 1)[-1] for n, layer in self.decoder.named_modules() if isinstance(layer, nn.Linear)}
+        if not found:
+            raise AdapterError(self._refusal("LoRA finds no linear layer in it; take model.tuning=full"))
+        return rf".*\.({'|'.join(sorted(found))})"
 
     @property
     def placeholder_ids(self) -> tuple[int, ...]:

@@ -91,12 +91,11 @@ def same_command(script: str, config: str | Path, argv: list[str] | None = None)
         argv: the command line without the program; `sys.argv` if None.
     """
     words = sys.argv[1:] if argv is None else argv
-    flags = [
-        " ".join([word, *([] if "=" in word else following[:1])]) if "=" not in word else word
-        for word, following in ((word, words[place + 1 :]) for place, word in enumerate(words))
-        if word.startswith("--") and word[2:].split("=")[0] in known_keys()
+    own = [
+        place for place, word in enumerate(words) if word.startswith("--") and word[2:].split("=")[0] in known_keys()
     ]
-    return shlex.join(["python", script, "--config", str(config), *flags])
+    flags = [words[place : place + 1 + ("=" not in words[place])] for place in own]
+    return shlex.join(["python", script, "--config", str(config), *(word for flag in flags for word in flag)])
 
 
 def known_keys() -> list[str]:

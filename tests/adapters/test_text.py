@@ -1,5 +1,6 @@
 """Text-only students: what is served, and what is refused with the reason."""
 
+import peft
 import pytest
 import torch
 from transformers import CohereConfig, Gemma2Config, GraniteConfig, MistralConfig, Phi3Config, Qwen3Config
@@ -33,6 +34,15 @@ def shared_equals_separate(folder):
 @pytest.mark.parametrize("config", [Qwen3Config, Phi3Config, MistralConfig])
 def test_families_without_an_adapter_of_their_own(tmp_path, config):
     shared_equals_separate(checkpoint(tmp_path, config))
+
+
+def test_lora_reaches_every_layer_whatever_its_name(tmp_path):
+    adapter = adapter_for(checkpoint(tmp_path, Phi3Config)).load_model(torch.float32)
+    peft.get_peft_model(adapter.model, peft.LoraConfig(r=2, target_modules=adapter.lora_targets))
+    reached = {
+        name.split(".lora_A")[0].rsplit(".", 1)[-1] for name, _ in adapter.model.named_parameters() if "lora_A" in name
+    }
+    assert reached == {"qkv_proj", "o_proj", "gate_up_proj", "down_proj"}
 
 
 def test_soft_capped_attention_is_refused_with_the_reason(tmp_path):

@@ -1,13 +1,14 @@
 """Every key means something, and every file of configs/ holds known keys."""
 
 import json
+import shlex
 from dataclasses import fields
 
 import pytest
 
 from tests.run.jobs import ROOT, config_of
 from vlrlcd import run_folder
-from vlrlcd.cli import known_keys, parse_config, to_dict
+from vlrlcd.cli import known_keys, parse_config, same_command, to_dict
 from vlrlcd.engine import deepspeed_settings
 from vlrlcd.trainer import train
 
@@ -74,3 +75,10 @@ def test_a_temperature_can_be_left_out(tmp_path):
     (tmp_path / "mine.yaml").write_text("teacher: {temperature: null}\n")
     assert parse_config("", argv=[f"--config={tmp_path / 'mine.yaml'}"]).teacher.temperature is None
     assert parse_config("", argv=["--teacher.temperature=null"]).teacher.temperature is None
+
+
+def test_the_same_command_of_another_script():
+    given = ["--config=x.yaml", "--local_rank=0", "--teacher.kind", "chat", "--data.root=my data", "--run.seed=3"]
+    command = same_command("scripts/other.py", "y.yaml", given)
+    wanted = ["python", "scripts/other.py", "--config", "y.yaml", "--teacher.kind", "chat", "--data.root=my data"]
+    assert shlex.split(command) == [*wanted, "--run.seed=3"]

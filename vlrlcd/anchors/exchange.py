@@ -12,7 +12,7 @@ import pyarrow.parquet
 
 from vlrlcd.anchors.anchor import Anchor
 from vlrlcd.anchors.key import request_key
-from vlrlcd.anchors.ledger import SUMS
+from vlrlcd.anchors.ledger import ROW, SUMS
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.errors import UserError
 
@@ -20,9 +20,8 @@ AT_ONCE = 1000
 TEXT = pyarrow.string()
 SPECIAL = {"latency_s": pyarrow.float64(), "cost_usd": pyarrow.float64()}
 PARQUET = pyarrow.schema([(item.name, SPECIAL.get(item.name, TEXT)) for item in fields(Anchor)])
-LATER = (
-    f"INSERT INTO ledger VALUES ({', '.join('?' * 10)}) ON CONFLICT (collector, model, outcome) DO UPDATE SET "
-    + ", ".join(f"{name} = max({name}, excluded.{name})" for name in SUMS)
+LATER = f"INSERT INTO ledger VALUES ({ROW}) ON CONFLICT (collector, model, outcome) DO UPDATE SET " + ", ".join(
+    f"{name} = max({name}, excluded.{name})" for name in SUMS
 )
 """Accounts only grow, so the larger of two states of one is the later."""
 NEEDED = {item.name for item in fields(Anchor) if item.default is item.default_factory is MISSING}

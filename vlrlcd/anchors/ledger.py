@@ -36,6 +36,8 @@ class Account:
 
 
 SUMS = [item.name for item in fields(Account)]
+ROW = ", ".join("?" * (3 + len(SUMS)))
+"""A row of the table: collector, model, outcome, sums."""
 
 
 @dataclass
@@ -81,7 +83,7 @@ class Ledger:
         """Adds the accounts to the table of an anchor store, in the caller's transaction."""
         sums = ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS)
         query = (
-            f"INSERT INTO ledger (collector, model, outcome, {', '.join(SUMS)}) VALUES ({', '.join('?' * 10)}) "
+            f"INSERT INTO ledger (collector, model, outcome, {', '.join(SUMS)}) VALUES ({ROW}) "
             f"ON CONFLICT (collector, model, outcome) DO UPDATE SET {sums}"
         )
         rows = [(collector, *names, *vars(account).values()) for names, account in self.accounts.items()]

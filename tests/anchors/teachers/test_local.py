@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from tests.anchors.teacher import Templates, collected
-from tests.tiny import tiny_llava
+from tests.tiny import tiny_llava, tiny_qwen2
 from vlrlcd.anchors.asks import asks
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import LocalTeacher
@@ -69,6 +69,11 @@ def test_batches_answer_as_the_stock_model_does_one_by_one(checkpoint, rows, sto
 def test_accelerate_s_own_placement_answers_the_same(checkpoint, rows, store, tmp_path):
     with AnchorStore(tmp_path / "other.sqlite") as other:
         assert texts(checkpoint, rows, other, device_map="auto", concurrency=2) == texts(checkpoint, rows, store)
+
+
+def test_a_teacher_that_reads_text_only(tmp_path, store):
+    rows = [Example(str(n), f"row {n}", (), f"Is {n} even?") for n in range(3)]
+    assert all(texts(tiny_qwen2(tmp_path / "qwen"), rows, store))
 
 
 def test_usage_is_counted_and_calls_cost_nothing(checkpoint, rows, store):

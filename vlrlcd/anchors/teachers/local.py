@@ -106,7 +106,7 @@ class LocalTeacher:
             max_new_tokens=settings.max_tokens,
             eos_token_id=list(adapter.stop_ids),
             pad_token_id=adapter.stop_ids[0],
-            suppress_tokens=list(adapter.placeholder_ids),
+            suppress_tokens=list(adapter.placeholder_ids) or None,
             **{"do_sample": False, **sampled},
         )
         answers = ids_BL[:, batch.ids_BP.shape[1] :].tolist()
