@@ -1,8 +1,7 @@
 """Teachers whose answers lie in the user's own files."""
 
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,13 @@ from vlrlcd.data.example import Example, Message
 from vlrlcd.errors import UserError
 
 
-class FromFiles(ABC):
+class FromFiles:
     """Common to both: the answer itself is part of the key, so an edited one is a new request."""
 
     from_files, has_price, width = True, False, 1024
     name: str
-
-    @abstractmethod
-    def text(self, example: Example) -> str:
-        """The example's anchor. Raises UserError naming the row that has none."""
+    text: Callable[[Example], str]
+    """A method of each: the example's anchor; raises UserError naming the row that has none."""
 
     def shown(self, messages: Sequence[Message]) -> list[Message]:
         """The messages as they are: nothing leaves."""
