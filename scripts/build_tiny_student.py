@@ -164,8 +164,8 @@ class LessonBook:
 
     def _row(self, index: int, captions_only: bool) -> Row:
         learned = lesson(*self.posed[index], self.templates, self.rng, captions_only)
-        counts = ((PIXELS // PATCH) ** 2,)
-        prompt = PromptRow(self.adapter.encode_text(learned.messages, counts), self.pixels[index], counts)
+        images = tuple(self.adapter.image_ids([(PIXELS, PIXELS)]))
+        prompt = PromptRow(self.adapter.encode_text(learned.messages, images), self.pixels[index], images)
         return prompt, self.adapter.encode_answer(learned.answer)
 
 
@@ -178,7 +178,7 @@ def rise_and_fall(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.l
 
 def teach_tower(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float) -> None:
     """Teaches the image tower what stands in each cell, as the towers of real students come pretrained, too."""
-    tower = adapter.model.get_submodule(adapter.vision_modules[0])
+    tower = adapter.model.get_submodule(adapter.modules["vision_tower"][0])
     pixels = {key: torch.cat([drawing[key] for drawing in book.pixels]) for key in book.pixels[0]}
     cells_MCA = torch.tensor([cell_contents(scene) for scene, _ in book.posed])
     heads = torch.nn.ModuleList(torch.nn.Linear(TOWER, len(words) + 1) for words in ATTRIBUTES.values())
@@ -211,7 +211,7 @@ def cell_contents(scene: Scene) -> list[list[int]]:
 def pretrain(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float) -> None:
     """Cross-entropy on the answers of the lessons, captions first."""
     # left to train at this rate, the tower loses the shapes again before the decoder has words for them
-    adapter.model.get_submodule(adapter.vision_modules[0]).requires_grad_(False)
+    adapter.model.get_submodule(adapter.modules["vision_tower"][0]).requires_grad_(False)
     trained = [parameter for parameter in adapter.model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=rate, weight_decay=0.01)
     schedule = rise_and_fall(optimiser, steps)

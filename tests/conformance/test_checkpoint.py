@@ -2,13 +2,14 @@
 
 import json
 
-import peft
 import pytest
 import torch
 from transformers import AutoProcessor
 
-from model_adapters import AdapterError, adapter_for, known_model_types
+from model_adapters import PARTS, AdapterError, adapter_for, known_model_types
 from tests.tiny import FAMILIES
+from vlrlcd.config import ModelConfig
+from vlrlcd.student import Student
 
 
 @pytest.fixture
@@ -40,23 +41,33 @@ def test_a_saved_student_is_a_plain_checkpoint(checkpoint, stock, cases, tmp_pat
     assert adapter_for(tmp_path).encode(cases[2].messages).ids == adapter.encode(cases[2].messages).ids
 
 
-def test_vision_modules_name_the_tower(adapter):
-    parameters = [name for name, _ in adapter.model.named_parameters()]
-    for prefix in adapter.vision_modules:
-        assert any(name.startswith(prefix) for name in parameters)
-    decoder = {id(p) for p in adapter.decoder.parameters()}
-    vision = {id(p) for name, p in adapter.model.named_parameters() if name.startswith(adapter.vision_modules)}
-    assert decoder and not decoder & vision
+def test_every_part_that_is_named_is_there(adapter):
+    parts = {name: adapter.part_of(name) for name, _ in adapter.model.named_parameters()}
+    assert set(adapter.modules) <= set(PARTS) and set(parts.values()) == {*adapter.modules, "language_model"}
+    decoder = {id(parameter) for parameter in adapter.decoder.parameters()}
+    inside = {part for name, part in parts.items() if id(adapter.model.get_parameter(name)) in decoder}
+    assert inside == {"language_model"}
 
 
-def test_lora_lands_in_the_language_model_only(checkpoint):
+@pytest.mark.parametrize("part", PARTS)
+def test_lora_lands_where_it_is_asked_for(checkpoint, part):
     adapter = adapter_for(checkpoint).load_model(torch.float32)
-    peft.get_peft_model(adapter.model, peft.LoraConfig(r=2, target_modules=adapter.lora_targets))
-    everywhere = {name for name, _ in adapter.model.named_parameters() if "lora_" in name}
-    inside = {name for name, _ in adapter.decoder.named_parameters() if "lora_" in name}
-    layers = adapter.config.get_text_config().num_hidden_layers
-    assert len(everywhere) == len(inside) == 2 * 7 * layers
-    assert not any(name.startswith(adapter.vision_modules) for name in everywhere)
+    if part != "language_model" and part not in adapter.modules:
+        pytest.skip("has no such part")
+    frozen = {other: "frozen" for other in PARTS if other != part}
+    student = Student(adapter, ModelConfig(**{**frozen, part: "lora"}), with_reference=False, seed=0)
+    trained = [name for name, parameter in adapter.model.named_parameters() if parameter.requires_grad]
+    assert trained and all("lora_" in name and adapter.part_of(name) == part for name in trained)
+    assert not any("lora_" in name for name, _ in adapter.model.get_output_embeddings().named_parameters())
+    (row,) = [row for row in student.trainable_table() if row["trainable"]]
+    assert row["part"] == part.replace("_", " ")
+
+
+def test_by_default_lora_leaves_the_tower_alone(checkpoint):
+    adapter = adapter_for(checkpoint).load_model(torch.float32)
+    Student(adapter, ModelConfig(tuning="lora"), with_reference=False, seed=0)
+    trained = [name for name, parameter in adapter.model.named_parameters() if parameter.requires_grad]
+    assert trained and {adapter.part_of(name) for name in trained} == {"language_model"}
 
 
 def test_an_unknown_family_is_named_with_the_known_ones(copied):

@@ -2,7 +2,7 @@
 
 from tqdm import tqdm
 
-from model_adapters import ModelAdapter, PromptRow
+from model_adapters import AdapterError, ModelAdapter, PromptRow
 from vlrlcd.data.example import Example, Message
 from vlrlcd.data.images import decode, size_hw
 from vlrlcd.data.prompts import Templates
@@ -18,6 +18,18 @@ def encode(adapter: ModelAdapter, messages: list[Message]) -> PromptRow:
     return adapter.encode(parts)
 
 
+def image_ids(adapter: ModelAdapter, example: Example) -> tuple[tuple[int, ...], ...]:
+    """The ids that stand for each image of a row, from the sizes in the files' headers.
+
+    Raises:
+        UserError: names the row whose image the student cannot take.
+    """
+    try:
+        return tuple(adapter.image_ids([size_hw(source) for source in example.images]))
+    except AdapterError as error:
+        raise UserError(f"{example.place}: {error}") from None
+
+
 def check_lengths(adapter: ModelAdapter, templates: Templates, examples: list[Example], max_new_tokens: int) -> None:
     """Preflight: every prompt and its answer fit the model's context. Images are never cut.
 
@@ -31,11 +43,11 @@ def check_lengths(adapter: ModelAdapter, templates: Templates, examples: list[Ex
                 f"{example.place}: has {len(example.images)} image(s), and {adapter.checkpoint} "
                 f"({adapter.config.model_type}) reads text only: choose a student that sees, or data without images."
             )
-        counts = tuple(adapter.image_token_counts([size_hw(source) for source in example.images]))
-        tokens = len(adapter.encode_text(templates.render("student", example), counts))
+        images = image_ids(adapter, example)
+        tokens = len(adapter.encode_text(templates.render("student", example), images))
         if tokens + max_new_tokens > adapter.max_positions:
             raise UserError(
-                f"{example.place}: the prompt has {tokens} tokens, {sum(counts)} of them image, and with "
+                f"{example.place}: the prompt has {tokens} tokens, {sum(map(len, images))} of them image, and with "
                 f"sampling.max_new_tokens={max_new_tokens} it passes the model's {adapter.max_positions}; shorten the "
                 "question, lower sampling.max_new_tokens, or leave the row out."
             )

@@ -146,7 +146,7 @@ def _reply(adapter: ModelAdapter, row: PromptRow, answer: list[int]) -> TeacherR
     usage = {
         "prompt_tokens": len(row.ids),
         "completion_tokens": len(tokens) + (end is not None),
-        "prompt_tokens_details": {"image_tokens": sum(row.image_tokens)},
+        "prompt_tokens_details": {"image_tokens": row.image_tokens},
     }
     text = adapter.chat.decode(tokens).strip()
     if not text:
