@@ -1,9 +1,9 @@
 """The contract between a backbone family and the engine."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 
 from model_adapters.chat import ChatFormat, Messages
-
 
 Tokens = tuple[int, ...]
 PARTS = ("vision_tower", "projector", "language_model")

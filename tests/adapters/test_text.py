@@ -1,6 +1,5 @@
 """Text-only students: what is served, and what is refused with the reason."""
 
-import peft
 import pytest
 import torch
 from transformers import CohereConfig, Gemma2Config, GraniteConfig, MistralConfig, Phi3Config, Qwen3Config
@@ -9,10 +8,12 @@ from model_adapters import AdapterError, adapter_for
 from tests.conformance.cases import Case, ask, picture
 from tests.conformance.stock import Stock, close
 from tests.tiny import CHATML_TEMPLATE, tiny_text
+from vlrlcd.config import ModelConfig
 from vlrlcd.head import token_logps
 from vlrlcd.prefix_branches import pack, predicting_states
+from vlrlcd.student import Student
 
-MARKS = ["<|im_start|>", "<|im_end|>"]
+MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 WINDOW = 64
 
 
@@ -38,7 +39,7 @@ def test_families_without_an_adapter_of_their_own(tmp_path, config):
 
 def test_lora_reaches_every_layer_whatever_its_name(tmp_path):
     adapter = adapter_for(checkpoint(tmp_path, Phi3Config)).load_model(torch.float32)
-    peft.get_peft_model(adapter.model, peft.LoraConfig(r=2, target_modules=adapter.lora_targets))
+    Student(adapter, ModelConfig(tuning="lora"), with_reference=False, seed=0)
     reached = {
         name.split(".lora_A")[0].rsplit(".", 1)[-1] for name, _ in adapter.model.named_parameters() if "lora_A" in name
     }

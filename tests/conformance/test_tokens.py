@@ -1,7 +1,6 @@
 """Prompts become the stock processor's tokens, and words that spell control tokens stay words."""
 
 import pytest
-import torch
 
 from tests.conformance.cases import ask, picture
 
@@ -19,7 +18,9 @@ def test_placeholders_stand_for_features(adapter, stock, cases):
     for case in cases:
         row = adapter.encode(case.messages)
         assert len(row.image_ids) == len(case.images)
-        assert sum(i in adapter.placeholder_ids for i in row.ids) == sum(i in adapter.placeholder_ids for image in row.image_ids for i in image)
+        assert sum(i in adapter.placeholder_ids for i in row.ids) == sum(
+            i in adapter.placeholder_ids for image in row.image_ids for i in image
+        )
     assert stock.model.config.image_token_id in adapter.placeholder_ids
 
 

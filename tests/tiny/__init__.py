@@ -1,6 +1,6 @@
 """Tiny checkpoints with random weights, one per `config.model_type`, built offline in well under a second.
 
-    python -m tests.tiny qwen3_vl FOLDER
+python -m tests.tiny qwen3_vl FOLDER
 """
 
 from tests.tiny.llava import tiny_llava, tiny_llava_next

@@ -68,10 +68,12 @@ def token_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, int | None]:
 def scatter_weights(model: nn.Module, seed: int) -> None:
     """Weights large enough that attention, images and next-token distributions are far from uniform."""
     rng = torch.Generator().manual_seed(seed)
+    # a head that is the embeddings would make log-probs too large to compare to five digits
+    embedding_std = 0.3 if model.config.tie_word_embeddings else 1.0
     for name, parameter in model.named_parameters():
         fan_in = parameter.shape[1:].numel()
         if "embed" in name and "patch" not in name:
-            parameter.data.normal_(std=1.0, generator=rng)
+            parameter.data.normal_(std=embedding_std, generator=rng)
         elif parameter.dim() > 1:
             parameter.data.normal_(std=1.5 / fan_in**0.5, generator=rng)
         else:

@@ -39,7 +39,9 @@ def tiny_text(folder: Path, config: type, template: str, marks: list[str], end: 
 
 def tiny_qwen2(folder: Path, seed: int = 1) -> Path:
     """Qwen2: biases in the attention, ChatML."""
-    return tiny_text(folder, Qwen2Config, CHATML_TEMPLATE, ["<|im_start|>", "<|im_end|>"], "<|im_end|>", seed)
+    return tiny_text(
+        folder, Qwen2Config, CHATML_TEMPLATE, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], "<|im_end|>", seed
+    )
 
 
 def tiny_llama(folder: Path, seed: int = 0) -> Path:
