@@ -284,7 +284,7 @@ class ModelAdapter(ABC):
         return positions_BT.expand(*prefix.positions.shape[:-2], *positions_BT.shape)
 
     def prefix_inputs(self, prefix: Prefix, length: int) -> dict[str, Any]:
-        """What else the decoder takes when it reads a prefix, alone or with branches behind it, `length` tokens in all."""
+        """What else the decoder takes with a prefix, alone or with branches behind it, `length` tokens in all."""
         return {}
 
     def decode_states(

@@ -81,8 +81,8 @@ def _family(checkpoint: str | Path, model_type: str) -> type[ModelAdapter]:
     known = ", ".join(sorted(model_type for adapter in offered for model_type in adapter.model_types))
     raise AdapterError(
         f"{checkpoint}: config.json says model_type '{model_type}', which no adapter serves; known are {known} and, "
-        "text-only, the causal language models of transformers. Choose a checkpoint of one of these or write an adapter "
-        "(docs/adding_a_backbone.md)."
+        "text-only, the causal language models of transformers. Choose a checkpoint of one of these or write an "
+        "adapter (docs/adding_a_backbone.md)."
     )
 
 
