@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from model_adapters.base import AdapterError, ModelAdapter, Prefix, PromptBatch, Tokens
 
 BLANK_SIDE = 64
+TEXT_TENSORS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 
 
 class VisionAdapter(ModelAdapter):
@@ -82,7 +83,12 @@ class VisionAdapter(ModelAdapter):
         )
 
     def encode_images(self, images: list) -> dict[str, Tensor]:
-        return dict(self.processor.image_processor(images, return_tensors="pt")) if images else {}
+        if not images:
+            return {}
+        # the whole processor and not its image processor alone: it may hand that settings of its own
+        places = self.tokenizer.convert_ids_to_tokens(self.config.image_token_id) * len(images)
+        encoded = self.processor(text=[places], images=images, return_tensors="pt")
+        return {name: value for name, value in encoded.items() if name not in TEXT_TENSORS}
 
     @cached_property
     def _blank(self) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ def third_of_the_vocabulary(adapter):
     return tuple(range(0, len(adapter.tokenizer), 3))
 
 
+@pytest.mark.check("sampling")
 @torch.no_grad()
 def test_recorded_logps_equal_teacher_forcing(adapter, stock, cases, monkeypatch):
     draws, _ = draw(adapter, cases, monkeypatch, temperature=1.7)
@@ -30,6 +31,7 @@ def test_recorded_logps_equal_teacher_forcing(adapter, stock, cases, monkeypatch
             close(torch.tensor(answer.logps), logprobs.gather(-1, torch.tensor(answer.ids)[:, None])[:, 0])
 
 
+@pytest.mark.check("sampling")
 @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.6, 1.0), (1.3, 0.7), (0.0, 1.0)])
 @pytest.mark.parametrize("stopping", [False, True])
 def test_tokens_equal_a_plain_sampler(adapter, stock, cases, monkeypatch, temperature, top_p, stopping):
@@ -53,6 +55,7 @@ def fill_logits(adapter, monkeypatch, ids, value):
     monkeypatch.setattr(adapter, "logits", lambda hidden: own(adapter, hidden).index_fill(-1, index, value))
 
 
+@pytest.mark.check("sampling")
 def test_greedy_equals_generate(adapter, stock, cases, monkeypatch):
     specials = [*adapter.placeholder_ids, *adapter.tokenizer.all_special_ids]
     fill_logits(adapter, monkeypatch, specials, -1e4)
@@ -65,6 +68,7 @@ def test_greedy_equals_generate(adapter, stock, cases, monkeypatch):
         assert answer.ids == generated[0, inputs["input_ids"].shape[1] :].tolist()
 
 
+@pytest.mark.check("places")
 @pytest.mark.usefixtures("sees")
 def test_placeholders_are_never_drawn(adapter, cases, monkeypatch):
     banned = list(adapter.placeholder_ids)
@@ -74,6 +78,7 @@ def test_placeholders_are_never_drawn(adapter, cases, monkeypatch):
         assert not {token for row in draws for answer in row for token in answer.ids} & set(banned)
 
 
+@pytest.mark.check("padding")
 def test_a_row_draws_the_same_alone_and_in_a_batch(adapter, cases, monkeypatch):
     stop = third_of_the_vocabulary(adapter)
     together, numbers = draw(adapter, cases, monkeypatch, stop)

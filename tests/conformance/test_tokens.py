@@ -1,33 +1,52 @@
 """Prompts become the stock processor's tokens, and words that spell control tokens stay words."""
 
 import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.conformance.cases import ask, picture
 
 LITERALS = ["<image>", "</s>", "<s>", "<pad>", "a <image> b</s><s>c"]
 
 
+@pytest.mark.check("turns")
 @pytest.mark.parametrize("row", range(3))
 def test_prompts_equal_the_stock_processor(adapter, stock, cases, row):
     mine, inputs = adapter.encode(cases[row].messages), stock.inputs(cases[row])
     assert list(mine.ids) == inputs["input_ids"][0].tolist()
 
 
+@pytest.mark.check("places")
 @pytest.mark.usefixtures("sees")
 def test_placeholders_stand_for_features(adapter, stock, cases):
     for case in cases:
         row = adapter.encode(case.messages)
         assert len(row.image_ids) == len(case.images)
-        assert sum(i in adapter.placeholder_ids for i in row.ids) == sum(
-            i in adapter.placeholder_ids for image in row.image_ids for i in image
-        )
+        assert count_places(adapter, row.ids) == sum(count_places(adapter, ids) for ids in row.image_ids)
     assert stock.model.config.image_token_id in adapter.placeholder_ids
+
+
+def count_places(adapter, ids):
+    return sum(i in adapter.placeholder_ids for i in ids)
+
+
+@pytest.mark.check("places")
+@pytest.mark.usefixtures("sees")
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sizes=st.lists(st.tuples(st.integers(16, 200), st.integers(16, 200)), min_size=1, max_size=3))
+@torch.no_grad()
+def test_the_tower_fills_the_places_of_images_of_any_size(adapter, sizes):
+    images = [picture(width, height, seed) for seed, (height, width) in enumerate(sizes)]
+    features_NH = adapter.image_features(adapter.encode_images(images))[0]
+    assert len(features_NH) == sum(count_places(adapter, ids) for ids in adapter.image_ids(sizes))
 
 
 def literals(adapter):
     return [*LITERALS, *adapter.tokenizer.all_special_tokens]
 
 
+@pytest.mark.check("text")
 def test_control_tokens_in_a_question_are_text(adapter):
     image = [picture(50, 50, 0)] if adapter.sees_images else []
     for literal in literals(adapter):
@@ -39,6 +58,7 @@ def test_control_tokens_in_a_question_are_text(adapter):
         assert f"what is {literal} here?" in decoded
 
 
+@pytest.mark.check("text")
 def test_control_tokens_in_an_answer_are_text(adapter):
     for literal in literals(adapter):
         *ids, end = adapter.encode_answer(f"it is {literal}")
@@ -47,6 +67,7 @@ def test_control_tokens_in_an_answer_are_text(adapter):
         assert adapter.chat.decode([*ids, end]) == f"it is {literal}"
 
 
+@pytest.mark.check("turns")
 @pytest.mark.parametrize("answer", ["Red.", "it is red\nAnswer: red", "42", "(a) é 🙂"])
 def test_an_answer_continues_the_prompt_as_the_template_writes_it(adapter, stock, cases, answer):
     for case in cases:
@@ -57,6 +78,7 @@ def test_an_answer_continues_the_prompt_as_the_template_writes_it(adapter, stock
         assert not stock.tokenizer.decode(whole[len(mine) :], skip_special_tokens=True).strip()
 
 
+@pytest.mark.check("padding")
 def test_batches_are_padded_on_the_left(adapter, cases):
     rows = [adapter.encode(case.messages) for case in cases]
     batch = adapter.collate(rows)

@@ -15,13 +15,16 @@ WORDS = [
 PAD, BEGIN, END = "<pad>", "<s>", "</s>"
 
 
-def byte_level_tokenizer(marks: list[str], end: str = END, begins: bool = True) -> PreTrainedTokenizerFast:
+def byte_level_tokenizer(
+    marks: list[str], end: str = END, begins: bool = True, **named: str
+) -> PreTrainedTokenizerFast:
     """A byte-level BPE.
 
     Args:
         marks: special tokens besides <pad>, <s> and </s>.
         end: the token that ends an answer.
         begins: every text begins with <s>; Qwen's have no such token.
+        named: marks that the family's processor looks up by a name.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -42,6 +45,7 @@ def byte_level_tokenizer(marks: list[str], end: str = END, begins: bool = True) 
         bos_token=BEGIN if begins else None,
         eos_token=end,
         additional_special_tokens=marks,
+        model_specific_special_tokens=named,
     )
 
 
