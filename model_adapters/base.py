@@ -126,6 +126,11 @@ class ModelAdapter(ABC):
                 f"{checkpoint}: its processor cannot be read ({reason}); copy the processor's and tokenizer's files "
                 "from the original checkpoint."
             ) from None
+        # some tokenizers are made from nothing where their files are missing
+        if not self.tokenizer("a", add_special_tokens=False)["input_ids"]:
+            raise AdapterError(
+                f"{checkpoint}: its tokenizer knows no words; copy tokenizer.json from the original checkpoint."
+            )
         if chat_template:
             self.processor.chat_template = chat_template
         if not self.processor.chat_template:
