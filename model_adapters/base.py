@@ -313,6 +313,10 @@ class ModelAdapter(ABC):
             use_cache=cache is not None,
         ).last_hidden_state
 
+    def stock_inputs(self, batch: PromptBatch) -> dict[str, Tensor]:
+        """A batch as the family's own `generate` takes it, for a teacher that is only asked."""
+        return {"input_ids": batch.ids_BP, "attention_mask": batch.mask_BP.long(), **batch.images}
+
     def save(self, folder: str | Path, weights: dict[str, Tensor] | None = None) -> None:
         """A plain Hugging Face checkpoint with the processor; `use_cache` is on, as inference wants it.
 

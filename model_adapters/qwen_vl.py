@@ -35,11 +35,17 @@ class QwenVLAdapter(VisionAdapter):
             return super().positions(batch).expand(3, -1, -1)
         # row by row in Python: on a GPU each of its many small reads would wait for the device
         ids_BP, grids = batch.ids_BP.cpu(), batch.images["image_grid_thw"].cpu()
-        is_image_BP = (ids_BP == self.config.image_token_id).long()
         positions_3BP, _ = self.model.model.get_rope_index(
-            ids_BP, is_image_BP, image_grid_thw=grids, attention_mask=batch.mask_BP.cpu()
+            ids_BP, self._kinds(ids_BP), image_grid_thw=grids, attention_mask=batch.mask_BP.cpu()
         )
         return positions_3BP.to(batch.ids_BP.device)
+
+    def _kinds(self, ids_BP: Tensor) -> Tensor:
+        """1 for an image's tokens, 0 for text."""
+        return (ids_BP == self.config.image_token_id).long()
+
+    def stock_inputs(self, batch: PromptBatch) -> dict[str, Tensor]:
+        return {**super().stock_inputs(batch), "mm_token_type_ids": self._kinds(batch.ids_BP)}
 
 
 class Qwen3VLAdapter(QwenVLAdapter):

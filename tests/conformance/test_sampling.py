@@ -68,6 +68,17 @@ def test_greedy_equals_generate(adapter, stock, cases, monkeypatch):
         assert answer.ids == generated[0, inputs["input_ids"].shape[1] :].tolist()
 
 
+@pytest.mark.check("teacher")
+def test_a_teacher_of_this_family_answers_padded_batches_as_it_answers_one(adapter, stock, cases):
+    batch = adapter.collate([adapter.encode(case.messages) for case in cases])
+    specials = [*adapter.placeholder_ids, *adapter.tokenizer.all_special_ids]
+    how = {"do_sample": False, "max_new_tokens": 6, "min_new_tokens": 6, "suppress_tokens": specials}
+    together = adapter.model.generate(**adapter.stock_inputs(batch), **how)[:, batch.ids_BP.shape[1] :]
+    for case, answer in zip(cases, together, strict=True):
+        inputs = stock.inputs(case)
+        assert answer.tolist() == stock.model.generate(**inputs, **how)[0, inputs["input_ids"].shape[1] :].tolist()
+
+
 @pytest.mark.check("places")
 @pytest.mark.usefixtures("sees")
 def test_placeholders_are_never_drawn(adapter, cases, monkeypatch):

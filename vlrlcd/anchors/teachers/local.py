@@ -100,9 +100,7 @@ class LocalTeacher:
         batch = adapter.collate(rows).to(adapter.model.device)
         sampled = {"do_sample": True, "temperature": settings.temperature} if settings.temperature else {}
         ids_BL = adapter.model.generate(
-            input_ids=batch.ids_BP,
-            attention_mask=batch.mask_BP.long(),
-            **batch.images,
+            **adapter.stock_inputs(batch),
             max_new_tokens=settings.max_tokens,
             eos_token_id=list(adapter.stop_ids),
             pad_token_id=adapter.stop_ids[0],
