@@ -17,8 +17,6 @@ from tests.conformance.stock import Stock
 from tests.run.jobs import deepspeed, finish, launch
 from tests.tiny import FAMILIES
 
-CHECKS = pytest.StashKey[list[str]]()
-
 
 @dataclass(frozen=True)
 class Family:
@@ -41,25 +39,19 @@ def families(config) -> dict[str, Family]:
     return {"/".join(pkgutil.resolve_name(adapter).model_types): Family(write, adapter)}
 
 
-def pytest_configure(config):
-    config.stash[CHECKS] = []
-
-
 def pytest_generate_tests(metafunc):
     if "family" in metafunc.fixturenames:
         metafunc.parametrize("family", families(metafunc.config), scope="session")
 
 
-def pytest_collection_modifyitems(config, items):
+def pytest_collection_modifyitems(items):
     for item in items:
         if "family" in getattr(getattr(item, "callspec", None), "params", {}):
             (check,) = item.get_closest_marker("check").args
             item.user_properties += [("family", item.callspec.params["family"]), ("check", check)]
-            if check not in config.stash[CHECKS]:
-                config.stash[CHECKS].append(check)
 
 
-def pytest_terminal_summary(terminalreporter, config):
+def pytest_terminal_summary(terminalreporter):
     cells: dict[str, dict[str, set[str]]] = {}
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(outcome, []):
@@ -68,12 +60,13 @@ def pytest_terminal_summary(terminalreporter, config):
                 cells.setdefault(said["family"], {}).setdefault(said["check"], set()).add(outcome)
     if cells:
         terminalreporter.section("conformance")
-        for line in table(cells, config.stash[CHECKS]):
+        for line in table(cells):
             terminalreporter.write_line(line)
 
 
-def table(cells: dict[str, dict[str, set[str]]], checks: list[str]) -> list[str]:
+def table(cells: dict[str, dict[str, set[str]]]) -> list[str]:
     """One line per family: whether it conforms, then `ok`, `FAILED`, or `-` for what it is not asked."""
+    checks = list(dict.fromkeys(check for found in cells.values() for check in found))
     lines = [f"{'model_type':<16}{'result':<10}" + "  ".join(f"{check:>6}" for check in checks)]
     for family, found in cells.items():
         shown = [word(found.get(check, set())) for check in checks]

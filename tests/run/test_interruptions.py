@@ -37,7 +37,11 @@ def assert_same_run(run, expected):
 
 
 @pytest.mark.parametrize(
-    ("tuning", "kills"), [("full", [("stage1", 4), ("stage2", 7)]), ("lora", [("stage1", 7), ("stage2", 4)])]
+    ("tuning", "kills"),
+    [
+        ("full", [("stage1", 4), ("stage2", 7)]),
+        pytest.param("lora", [("stage1", 7), ("stage2", 4)], marks=pytest.mark.slow),
+    ],
 )
 def test_kill_9_in_the_middle_of_each_stage(here, tmp_path, handlers, uninterrupted, tuning, kills):
     settings, more = {**here, **LONGER, "model.tuning": tuning}, {}

@@ -49,6 +49,7 @@ def test_both_stages_and_a_plain_checkpoint(rows, tmp_path, build, tuning, handl
     assert any(not torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_two_processes_under_zero_3_learn_what_one_does(rows, tmp_path):
     student = {"model.checkpoint": tiny_qwen2(tmp_path / "student"), "evaluation.split": ""}
     losses = []

@@ -109,6 +109,7 @@ def test_the_image_reaches_the_model(scenes, address, teacher, tmp_path):
     assert sum(with_images) > sum(without)
 
 
+@pytest.mark.slow
 def test_sampling_needs_a_generation_config_of_the_request(scenes, address, teacher, tmp_path):
     """Without one this server is greedy at any temperature."""
     texts = {}

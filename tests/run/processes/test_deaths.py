@@ -37,7 +37,8 @@ def rank_of(launcher, rank):
     return next((p for p in below if f"--local_rank={rank}" in p.cmdline() and "-u" in p.cmdline()), None)
 
 
-@pytest.mark.parametrize(("zero", "tuning"), [("zero2", "full"), pytest.param("zero3", "lora", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("zero", "tuning"), [("zero2", "full"), ("zero3", "lora")])
 def test_killed_and_stopped_a_job_goes_on_to_the_same_bits(here, tmp_path, zero_files, zero, tuning):
     settings = {**here, **LONGER, "engine.deepspeed": zero_files[zero], "model.tuning": tuning}
     code, _, err = finish(start(settings, {"run.name": "expected"}, processes=2))

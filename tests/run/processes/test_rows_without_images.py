@@ -37,6 +37,7 @@ def mixed(scenes, tmp_path_factory):
     return {**FOUR, "data.root": folder, "data.images": scenes / "train2017"}
 
 
+@pytest.mark.slow
 def test_losses_and_gradients_are_those_of_one_process(inputs, checkpoint, distributed, mixed, run_cases, case):
     bench = Bench(config_of(inputs, mixed), "stage1", checkpoint)
     assert [bool(group.row.images) for group in bench.groups(0)] == [True, False, True, False]
