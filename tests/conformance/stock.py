@@ -72,20 +72,35 @@ def close(mine: Tensor, reference: Tensor, tolerance: float = 1e-5) -> None:
     torch.testing.assert_close(mine, reference, rtol=0, atol=tolerance)
 
 
+class OnTheEdge(Exception):
+    """A uniform so close to the border between two tokens that rounding decides."""
+
+
 def _inverse_cdf(logprobs: np.ndarray, u: float, temperature: float, top_p: float) -> int:
+    best = np.argsort(-logprobs, kind="stable")
     if temperature == 0:
-        return int(logprobs.argmax())
+        _far_apart(logprobs[best[0]], logprobs[best[1]])
+        return int(best[0])
     probs = np.exp(logprobs / temperature)
     probs /= probs.sum()
     nucleus, mass = [], 0.0
-    for token in np.argsort(-probs, kind="stable"):
+    for token in best:
         nucleus.append(token)
         mass += probs[token]
+        if top_p < 1:
+            _far_apart(mass, top_p)
         if mass >= top_p:
             break
     point = u * probs[nucleus].sum()
     for token in sorted(nucleus):
+        _far_apart(point, 0)
         point -= probs[token]
         if point < 0:
+            _far_apart(point, 0)
             return int(token)
     raise AssertionError("the uniform was not below 1")
+
+
+def _far_apart(one: float, other: float) -> None:
+    if abs(one - other) < 1e-5:
+        raise OnTheEdge

@@ -3,16 +3,17 @@
 import pytest
 import torch
 
-from tests.conformance.stock import close
+from tests.conformance.stock import OnTheEdge, close
 from vlrlcd.sampling import SamplingSettings, sample, uniforms
 
 NEVER = (-1,)
+SEEDS = 20
 
 
-def draw(adapter, cases, monkeypatch, stop=NEVER, **settings):
+def draw(adapter, cases, monkeypatch, stop=NEVER, seed=5, **settings):
     monkeypatch.setattr(adapter, "stop_ids", stop)
     settings = SamplingSettings(**{"branches": 3, "max_new_tokens": 8, **settings})
-    numbers = uniforms(5, 2, [f"row {i}" for i in range(len(cases))], settings)
+    numbers = uniforms(seed, 2, [f"row {i}" for i in range(len(cases))], settings)
     batch = adapter.collate([adapter.encode(case.messages) for case in cases])
     return sample(adapter, batch, settings, numbers), numbers
 
@@ -36,17 +37,24 @@ def test_recorded_logps_equal_teacher_forcing(adapter, stock, cases, monkeypatch
 @pytest.mark.parametrize("stopping", [False, True])
 def test_tokens_equal_a_plain_sampler(adapter, stock, cases, monkeypatch, temperature, top_p, stopping):
     stop = third_of_the_vocabulary(adapter) if stopping else NEVER
-    draws, numbers = draw(adapter, cases, monkeypatch, stop, temperature=temperature, top_p=top_p)
-    plain = [
-        [stock.sample(case, u, temperature, top_p, stop, adapter.placeholder_ids) for u in row]
-        for case, row in zip(cases, numbers, strict=True)
-    ]
+    for seed in range(SEEDS):
+        draws, numbers = draw(adapter, cases, monkeypatch, stop, seed, temperature=temperature, top_p=top_p)
+        try:
+            plain = [
+                [stock.sample(case, u, temperature, top_p, stop, adapter.placeholder_ids) for u in row]
+                for case, row in zip(cases, numbers, strict=True)
+            ]
+        except OnTheEdge:
+            continue
+        longest = {max(len(answer) for answer in row) for row in plain}
+        # with stop tokens, rows must leave the batch at different steps
+        if len(longest) > 1 or not (stopping and temperature):
+            break
+    else:
+        pytest.fail("no seed draws what this test is about")
     assert [[answer.tokens for answer in row] for row in draws] == plain
     for answer in (answer for row in draws for answer in row):
         assert answer.truncated == (answer.ids[-1] not in stop)
-    if stopping and temperature:
-        lengths = [[len(answer.ids) for answer in row] for row in draws]
-        assert len({max(row) for row in lengths}) > 1, "rows must leave the batch at different steps"
 
 
 def fill_logits(adapter, monkeypatch, ids, value):
