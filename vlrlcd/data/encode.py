@@ -18,6 +18,12 @@ def encode(adapter: ModelAdapter, messages: list[Message]) -> PromptRow:
     return adapter.encode(parts)
 
 
+def image_counts(adapter: ModelAdapter, messages: list[Message]) -> tuple[int, ...]:
+    """The placeholders that each image of a prompt takes, read from the headers of the images."""
+    sizes = [size_hw(part["image"]) for m in messages for part in m["content"] if part["type"] == "image"]
+    return tuple(adapter.image_token_counts(sizes))
+
+
 def check_lengths(adapter: ModelAdapter, templates: Templates, examples: list[Example], max_new_tokens: int) -> None:
     """Preflight: every prompt and its answer fit the model's context. Images are never cut.
 
@@ -26,13 +32,15 @@ def check_lengths(adapter: ModelAdapter, templates: Templates, examples: list[Ex
             reads text only.
     """
     for example in tqdm(examples, desc="check lengths", unit="row", delay=5):
-        if example.images and not adapter.sees_images:
+        if example.images and not adapter.sees_images and not templates.describes:
             raise UserError(
                 f"{example.place}: has {len(example.images)} image(s), and {adapter.checkpoint} "
-                f"({adapter.config.model_type}) reads text only: choose a student that sees, or data without images."
+                f"({adapter.config.model_type}) reads text only: name a model that puts images into words "
+                "(eyes.checkpoint), or choose a student that sees, or data without images."
             )
-        counts = tuple(adapter.image_token_counts([size_hw(source) for source in example.images]))
-        tokens = len(adapter.encode_text(templates.render("student", example), counts))
+        messages = templates.render("student", example)
+        counts = image_counts(adapter, messages)
+        tokens = len(adapter.encode_text(messages, counts))
         if tokens + max_new_tokens > adapter.max_positions:
             raise UserError(
                 f"{example.place}: the prompt has {tokens} tokens, {sum(counts)} of them image, and with "
