@@ -28,6 +28,7 @@ class ChatFormat:
         """
         self.processor = processor
         self.tokenizer = getattr(processor, "tokenizer", processor)
+        self._reads_only = processor is self.tokenizer
         self._guard = copy.deepcopy(self.tokenizer)
         added = {token.content: token_id for token_id, token in self.tokenizer.added_tokens_decoder.items()}
         specials = {token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special}
@@ -81,7 +82,13 @@ class ChatFormat:
         def part(p):
             return {"type": "image"} if p["type"] == "image" else {**p, "text": self._swap(p["text"], self._mask)}
 
-        return {**message, "content": [part(p) for p in message["content"]]}
+        return self._as_template_wants({**message, "content": [part(p) for p in message["content"]]})
+
+    def _as_template_wants(self, message: dict) -> dict:
+        """Templates of text-only models take the words of a message as one string."""
+        if not self._reads_only:
+            return message
+        return {**message, "content": "\n".join(part["text"] for part in message["content"])}
 
     def _aliased(self, rendered: str) -> str:
         aliased = self._swap(rendered, self._alias)
@@ -97,6 +104,6 @@ class ChatFormat:
         user = {"role": "user", "content": [{"type": "text", "text": "question"}]}
         probe = {"role": "assistant", "content": [{"type": "text", "text": "PROBE"}]}
         prompt = self.render([user])
-        whole = self.processor.apply_chat_template([user, probe], tokenize=False)
+        whole = self.processor.apply_chat_template([self._masked(m) for m in (user, probe)], tokenize=False)
         between = whole[len(prompt) :].split("PROBE")[0] if whole.startswith(prompt) else ""
         return between if between.isspace() else ""

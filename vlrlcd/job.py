@@ -10,9 +10,10 @@ from vlrlcd.anchors.ready import ReadyAnchors, ready_anchors
 from vlrlcd.cli import same_command
 from vlrlcd.config import Config, used_stages
 from vlrlcd.data.card import Card, load_card
-from vlrlcd.data.encode import check_lengths
+from vlrlcd.data.descriptions import check_eyes, describe_all, image_sources
+from vlrlcd.data.encode import check_lengths, image_counts
 from vlrlcd.data.example import Example
-from vlrlcd.data.images import check_images, size_hw
+from vlrlcd.data.images import check_images
 from vlrlcd.data.prompts import Templates
 from vlrlcd.data.splits import held_out_examples, training_examples
 from vlrlcd.engine import deepspeed_settings, zero_stage
@@ -46,7 +47,8 @@ class Job:
 def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     """Reads and checks configuration, checkpoint family, data, images, lengths and anchors, in this order; no network.
 
-    The first process alone decodes images, counts tokens and opens the anchor store; the others are told the anchors.
+    The first process alone decodes and describes images, counts tokens and opens the anchor store; the others are told
+    descriptions and anchors.
 
     Args:
         config: everything that the run depends on.
@@ -60,14 +62,15 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     layout = {"processes": ranks.count(), "ZeRO stage": zero_stage(settings)}
     adapter = adapter_for(config.model.checkpoint)
     _check_scorer(config, adapter)
+    check_eyes(config, adapter)
     card = load_card(config.data.dataset)
-    templates = Templates(card)
     train = training_examples(config, card)
     held_out = held_out_examples(config, card)
     _check_processes(config, train)
+    ranks.once(lambda: check_images([*train, *held_out]))
+    templates = _templates(config, card, [*train, *held_out])
 
     def checked_anchors() -> ReadyAnchors:
-        check_images([*train, *held_out])
         check_lengths(adapter, templates, [*train, *held_out], config.sampling.max_new_tokens)
         _check_oracle(config, card, train)
         command = same_command("scripts/collect_anchors.py", source)
@@ -81,6 +84,15 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     return Job(adapter, card, templates, train, held_out, layout, anchors)
 
 
+def _templates(config: Config, card: Card, examples: list[Example]) -> Templates:
+    """The data set's templates; with eyes, words stand for each image of the examples."""
+    templates, sources = Templates(card), image_sources(examples)
+    if not config.eyes.checkpoint or not sources:
+        return templates
+    texts = ranks.once(lambda: describe_all(config, card, sources))
+    return templates.described(dict(zip(sources, texts, strict=True)).__getitem__)
+
+
 def _check_judge_lengths(
     config: Config, adapter: ModelAdapter, templates: Templates, train: list[Example], anchors: dict[str, str]
 ) -> None:
@@ -89,7 +101,7 @@ def _check_judge_lengths(
     for example in train:
         if (anchor := anchors.get(example.id)) is None:
             continue
-        counts = tuple(adapter.image_token_counts([size_hw(source) for source in example.images]))
+        counts = image_counts(adapter, templates.render("student", example))
         row, answer = PromptRow((), {}, counts), adapter.encode_answer(anchor)
         prompt = layout(adapter, templates, Group(example, row, anchor, answer, checkable=False))
         tokens = len(prompt.row.ids) + max(len(branch) for branch in prompt.branches)

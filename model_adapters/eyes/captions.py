@@ -24,8 +24,8 @@ class Captioner:
     def __init__(self, clip: OpenClip, source: Source):
         if not hasattr(clip.model, "text_decoder"):
             raise AdapterError(
-                f"{source.path}: eyes.captioner must be a CoCa model, and this one writes no captions; leave it empty or "
-                "name another folder."
+                f"{source.path}: eyes.captioner must be a CoCa model, and this one writes no captions; leave it empty "
+                "or name another folder."
             )
         if not hasattr(clip.tokenizer, "sot_token_id"):
             raise AdapterError(

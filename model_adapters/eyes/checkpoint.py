@@ -69,8 +69,8 @@ def find(checkpoint: str, architecture: str) -> Source:
         return _folder(path, architecture)
     if not path.is_file():
         raise AdapterError(
-            f"{checkpoint}: no such folder or file; fetch an open_clip model and give its folder, nothing is downloaded "
-            "here."
+            f"{checkpoint}: no such folder or file; fetch an open_clip model first and give its folder, because "
+            "nothing is downloaded here."
         )
     if not architecture:
         raise AdapterError(f"{checkpoint} is a weights file: say with eyes.architecture which open_clip model it is.")
@@ -82,8 +82,8 @@ def find(checkpoint: str, architecture: str) -> Source:
         )
     if config["text_cfg"].get("hf_tokenizer_name"):
         raise AdapterError(
-            f"{checkpoint}: open_clip would fetch the tokenizer of {architecture} from the hub; give a folder that holds "
-            f"{CONFIG}, the weights and the tokenizer."
+            f"{checkpoint}: open_clip would fetch the tokenizer of {architecture} from the hub; give a folder that "
+            f"holds {CONFIG}, the weights and the tokenizer."
         )
     _refuse_hub(checkpoint, config)
     return Source(path, architecture)
