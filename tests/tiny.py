@@ -120,15 +120,16 @@ def tiny_llava(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+WORDS_OF_MESSAGE = "message['content'] if message['content'] is string else message['content'][0]['text']"
 CHATML_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
-    "{% for part in message['content'] %}{{ part['text'] }}{% endfor %}{{ '<|im_end|>\n' }}"
+    f"{{{{ {WORDS_OF_MESSAGE} }}}}{{{{ '<|im_end|>\n' }}}}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 """As Qwen writes a conversation, without its default system message."""
 HEADER_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}{{ '<|head|>' + message['role'] + '<|/head|>\n\n' }}"
-    "{% for part in message['content'] %}{{ part['text'] | trim }}{% endfor %}{{ '</s>' }}"
+    f"{{{{ ({WORDS_OF_MESSAGE}) | trim }}}}{{{{ '</s>' }}}}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|head|>assistant<|/head|>\n\n' }}{% endif %}"
 )
 """As Llama 3 writes one: the template itself begins the text."""
