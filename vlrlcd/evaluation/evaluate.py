@@ -13,7 +13,7 @@ from vlrlcd.data.images import blank
 from vlrlcd.data.prompts import Templates
 from vlrlcd.engine import Engine
 from vlrlcd.evaluation import metrics, truth
-from vlrlcd.evaluation.intervals import interval
+from vlrlcd.evaluation.intervals import differences, interval
 from vlrlcd.evaluation.predictions import write_predictions
 from vlrlcd.job import Job
 from vlrlcd.processes import ranks
@@ -62,11 +62,6 @@ def blind(engine: Engine, templates: Templates, examples: list[Example], config:
     if templates.describes:
         return answer(engine, templates.described(lambda _: BLANK), examples, "student", config, label)
     return answer(engine, templates, blanked(examples), "student", config, label)
-
-
-def differences(values: list[float | None], others: list[float | None]) -> list[float | None]:
-    """By example, None where either is; the interval of their mean is the paired one."""
-    return [None if None in pair else pair[0] - pair[1] for pair in zip(values, others, strict=True)]
 
 
 def evaluate(engine: Engine, config: Config, job: Job, stage: str, folder: Path) -> dict[str, dict]:
