@@ -22,6 +22,9 @@ def print_start(config: Config, job: Job, run: RunFolder) -> None:
     """Run, student, data, teacher calls."""
     print(f"run          {run.path}")
     print(f"student      {config.model.checkpoint} ({job.adapter.config.model_type}, {config.model.tuning})")
+    if config.eyes.checkpoint:
+        named = (config.eyes.checkpoint, config.eyes.captioner)
+        print(f"eyes         {' and '.join(filter(None, named))}: the student is told its images in words")
     print(f"processes    {ranks.count()}, ZeRO stage {job.layout['ZeRO stage']} ({config.engine.deepspeed})")
     print(f"data         {job.card.name}: {len(job.train)} training prompts, {len(job.held_out)} held out")
     for line in _teacher_lines(job, config.sampling.candidates):
