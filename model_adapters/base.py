@@ -1,17 +1,22 @@
 """The contract between a backbone family and the engine."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from jinja2 import TemplateError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 
 from model_adapters.chat import ChatFormat, Messages
+
+Tokens = tuple[int, ...]
+PARTS = ("vision_tower", "projector", "language_model")
 
 
 class AdapterError(Exception):
@@ -23,14 +28,19 @@ class PromptRow:
     """One prompt in words and pixels, on the CPU.
 
     Attributes:
-        ids: token ids, every image already standing as its full run of placeholders.
+        ids: token ids, every image already standing as its `image_ids`.
         images: the family's own tensors of this row's images; opaque to the engine, empty for a text-only row.
-        image_tokens: placeholders of each image.
+        image_ids: the ids that stand for each image.
     """
 
-    ids: tuple[int, ...]
+    ids: Tokens
     images: dict[str, Tensor]
-    image_tokens: tuple[int, ...]
+    image_ids: tuple[Tokens, ...]
+
+    @property
+    def image_tokens(self) -> int:
+        """Tokens that stand for images."""
+        return sum(map(len, self.image_ids))
 
 
 @dataclass
@@ -54,45 +64,79 @@ class Prefix:
         embeds_BPH: embeddings with the image features in place.
         mask_BP: True where a token stands, False where padding does (on the left).
         positions: `[B, P]`, or `[axes, B, P]` for rotary positions on several axes.
-        next_position_B: the position that the first token of every branch takes.
+        is_image_BP: True where an image feature stands.
+        deep_features: `[image places, H]` each: what the family's decoder adds to the image places inside the stack.
     """
 
     embeds_BPH: Tensor
     mask_BP: Tensor
     positions: Tensor
-    next_position_B: Tensor
+    is_image_BP: Tensor
+    deep_features: list[Tensor] = field(default_factory=list)
+
+    @property
+    def next_position_B(self) -> Tensor:
+        """The position that the first token of every branch takes, on every axis."""
+        return self.positions.amax(-1).reshape(-1, len(self.mask_BP)).amax(0) + 1
 
     def select(self, rows: Tensor) -> "Prefix":
-        """The prefix of some rows only, given by their index."""
+        """Some rows only, given by their index, of a prefix that the decoder has seen."""
         positions = self.positions.index_select(-2, rows)
-        return Prefix(self.embeds_BPH[rows], self.mask_BP[rows], positions, self.next_position_B[rows])
+        return Prefix(self.embeds_BPH[rows], self.mask_BP[rows], positions, self.is_image_BP[rows])
 
 
 class ModelAdapter(ABC):
     """One backbone family. Encoding needs only the processor; `load_model` brings the weights.
 
-    A family sets the class attributes and writes `image_token_counts`, `encode_images`, `embed`, and the properties
-    that name its parts. Text-only families set `sees_images = False`.
+    `VisionAdapter` is the base of families that see, `TextAdapter` serves those that only read.
     """
 
     model_types: ClassVar[tuple[str, ...]]
+    """Values of `config.model_type` that this family serves."""
     sees_images: ClassVar[bool]
-    vision_modules: ClassVar[tuple[str, ...]]
-    """Prefixes of the parameter names that are frozen: the image tower."""
-    lora_targets: ClassVar[str]
-    """Regular expression over module names: where LoRA lands."""
-
+    modules: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """Prefixes of the parameter names of each of PARTS; what matches none belongs to the language model."""
+    tuning: ClassVar[dict[str, dict[str, str]]] = {
+        "full": {"vision_tower": "frozen", "projector": "full", "language_model": "full"},
+        "lora": {"vision_tower": "frozen", "projector": "frozen", "language_model": "lora"},
+    }
+    """How each part is trained under `model.tuning` unless a run says otherwise."""
     auto_model: ClassVar[type] = AutoModelForImageTextToText
     """What reads the weights."""
 
-    def __init__(self, checkpoint: str, config):
+    def __init__(self, checkpoint: str, config, chat_template: str = ""):
+        """Reads the processor.
+
+        Args:
+            checkpoint: a folder in the Hugging Face layout, or a hub id.
+            config: its configuration.
+            chat_template: Jinja text that takes the place of the checkpoint's own; empty keeps that.
+
+        Raises:
+            AdapterError: no processor can be read, or nobody gives a chat template.
+        """
         self.checkpoint = checkpoint
         self.config = config
-        # unless told so, transformers would ask at the terminal whether to run a checkpoint's own code
-        self.processor = AutoProcessor.from_pretrained(checkpoint, trust_remote_code=False)
+        try:
+            # unless told so, transformers would ask at the terminal whether to run a checkpoint's own code
+            self.processor = AutoProcessor.from_pretrained(checkpoint, trust_remote_code=False)
+        except (OSError, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise AdapterError(
+                f"{checkpoint}: its processor cannot be read ({reason}); copy the processor's and tokenizer's files "
+                "from the original checkpoint."
+            ) from None
+        # some tokenizers are made from nothing where their files are missing
+        if not self.tokenizer("a", add_special_tokens=False)["input_ids"]:
+            raise AdapterError(
+                f"{checkpoint}: its tokenizer knows no words; copy tokenizer.json from the original checkpoint."
+            )
+        if chat_template:
+            self.processor.chat_template = chat_template
         if not self.processor.chat_template:
             raise AdapterError(
-                f"{checkpoint}: the processor has no chat template; add a chat_template.jinja file to the checkpoint."
+                f"{checkpoint}: the processor has no chat template; add a chat_template.jinja file to the checkpoint, "
+                "or name such a file with model.chat_template."
             )
         self.model: nn.Module | None = None
 
@@ -121,7 +165,14 @@ class ModelAdapter(ABC):
 
     @cached_property
     def chat(self) -> ChatFormat:
-        return ChatFormat(self.processor, tuple(self.tokenizer.convert_ids_to_tokens(list(self.placeholder_ids))))
+        placeholders = tuple(self.tokenizer.convert_ids_to_tokens(list(self.placeholder_ids)))
+        try:
+            return ChatFormat(self.processor, placeholders)
+        except TemplateError as error:
+            raise AdapterError(
+                f"{self.checkpoint}: its chat template cannot render a question ({error}); mend it, or name another "
+                "with model.chat_template."
+            ) from None
 
     @property
     def tokenizer(self):
@@ -142,8 +193,8 @@ class ModelAdapter(ABC):
         """The head with whatever the family does after it: `[..., H]` to `[..., V]`."""
 
     @abstractmethod
-    def image_token_counts(self, sizes_hw: list[tuple[int, int]]) -> list[int]:
-        """Placeholders that images of these heights and widths take."""
+    def image_ids(self, sizes_hw: list[tuple[int, int]]) -> list[Tokens]:
+        """The ids that stand for images of these heights and widths, each in full. Raises AdapterError."""
 
     @abstractmethod
     def encode_images(self, images: list) -> dict[str, Tensor]:
@@ -153,10 +204,38 @@ class ModelAdapter(ABC):
     def embed(self, batch: PromptBatch) -> Prefix:
         """Image tower and token embeddings. A batch without any image still runs the tower, times zero."""
 
+    def limit_pixels(self, least: int, most: int) -> None:
+        """Bounds the pixels that an image is scaled to; 0 leaves a bound as the checkpoint has it."""
+        raise AdapterError(
+            f"{self.checkpoint} ({self.config.model_type}) takes images of a fixed size: leave out model.min_pixels "
+            "and model.max_pixels."
+        )
+
+    def part_of(self, name: str) -> str:
+        """Which of PARTS a parameter or module of this name belongs to."""
+        for part in ("projector", "vision_tower"):
+            if f"{name}.".startswith(tuple(f"{prefix}." for prefix in self.modules.get(part, ()))):
+                return part
+        return "language_model"
+
+    def linear_layers(self, part: str) -> list[str]:
+        """Names of the linear layers of a part, where LoRA may land; the head is not among them."""
+        head = self.model.get_output_embeddings()
+        return [
+            name
+            for name, layer in self.model.named_modules()
+            if isinstance(layer, nn.Linear) and layer is not head and self.part_of(name) == part
+        ]
+
     @property
     def max_positions(self) -> int:
-        """The longest sequence, prompt and answer together, that the decoder was made for."""
-        return self.config.get_text_config().max_position_embeddings
+        """The longest sequence, prompt and answer together, that the decoder was made for.
+
+        Inside its window a layer with sliding attention sees everything, so that is as long as a sequence may be.
+        """
+        text = self.config.get_text_config()
+        window = getattr(text, "sliding_window", None) if getattr(text, "use_sliding_window", True) else None
+        return min(text.max_position_embeddings, window or text.max_position_embeddings)
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:
@@ -168,19 +247,19 @@ class ModelAdapter(ABC):
         listed = eos if isinstance(eos, list) else [eos]
         return tuple(dict.fromkeys(i for i in (self.tokenizer.eos_token_id, *listed) if i is not None))
 
-    def encode_text(self, messages: Messages, image_tokens: tuple[int, ...]) -> tuple[int, ...]:
-        """Ids of a prompt whose images take `image_tokens` placeholders each, in their order of appearance."""
-        counts = iter(image_tokens)
+    def encode_text(self, messages: Messages, image_ids: Sequence[Tokens]) -> Tokens:
+        """Ids of a prompt whose images, in their order of appearance, stand as `image_ids`."""
+        runs = iter(image_ids)
         ids: list[int] = []
         for token in self.chat.encode(messages):
-            ids.extend([token] * next(counts) if token in self.placeholder_ids else [token])
+            ids.extend(next(runs) if token in self.placeholder_ids else [token])
         return tuple(ids)
 
     def encode(self, messages: Messages) -> PromptRow:
         """One prompt, whose image parts hold Pillow images, to its ids and image tensors."""
         images = [p["image"] for m in messages for p in m["content"] if p["type"] == "image"]
-        counts = tuple(self.image_token_counts([(image.height, image.width) for image in images]))
-        return PromptRow(self.encode_text(messages, counts), self.encode_images(images), counts)
+        image_ids = tuple(self.image_ids([(image.height, image.width) for image in images]))
+        return PromptRow(self.encode_text(messages, image_ids), self.encode_images(images), image_ids)
 
     def encode_answer(self, text: str) -> tuple[int, ...]:
         """Ids of an answer, closed by the end-of-answer token."""
@@ -200,20 +279,43 @@ class ModelAdapter(ABC):
         """Embeddings of plain text tokens, `[...]` to `[..., H]`."""
         return self.model.get_input_embeddings()(ids)
 
+    def positions(self, batch: PromptBatch) -> Tensor:
+        """Position of every prefix token, `[B, P]` or `[axes, B, P]`; padding has 0."""
+        return (batch.mask_BP.long().cumsum(-1) - 1).clamp(min=0)
+
     def branch_positions(self, prefix: Prefix, depth_BT: Tensor) -> Tensor:
         """Positions of branch tokens that stand `depth_BT` tokens after the end of the prefix."""
         positions_BT = prefix.next_position_B[:, None] + depth_BT
         return positions_BT.expand(*prefix.positions.shape[:-2], *positions_BT.shape)
 
-    def decode_states(self, embeds_BLH: Tensor, positions: Tensor, mask_B1LS: Tensor, cache=None) -> Tensor:
-        """Last hidden states `[B, L, H]` under a 4-D boolean mask (True: may attend)."""
+    def prefix_inputs(self, prefix: Prefix, length: int) -> dict[str, Any]:
+        """What else the decoder takes with a prefix, alone or with branches behind it, `length` tokens in all."""
+        return {}
+
+    def decode_states(
+        self, embeds_BLH: Tensor, positions: Tensor, mask_B1LS: Tensor, cache=None, prefix: Prefix | None = None
+    ) -> Tensor:
+        """Last hidden states `[B, L, H]` under a 4-D boolean mask (True: may attend).
+
+        Args:
+            embeds_BLH: embeddings of L tokens a row.
+            positions: `[B, L]`, or `[axes, B, L]`.
+            mask_B1LS: which of the S tokens, those in the cache included, each of the L may attend to.
+            cache: of earlier tokens; None keeps nothing.
+            prefix: what the tokens begin with, if they begin with a prefix.
+        """
         return self.decoder(
+            **(self.prefix_inputs(prefix, embeds_BLH.shape[1]) if prefix else {}),
             inputs_embeds=embeds_BLH,
             position_ids=positions,
             attention_mask=mask_B1LS,
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state
+
+    def stock_inputs(self, batch: PromptBatch) -> dict[str, Tensor]:
+        """A batch as the family's own `generate` takes it, for a teacher that is only asked."""
+        return {"input_ids": batch.ids_BP, "attention_mask": batch.mask_BP.long(), **batch.images}
 
     def save(self, folder: str | Path, weights: dict[str, Tensor] | None = None) -> None:
         """A plain Hugging Face checkpoint with the processor; `use_cache` is on, as inference wants it.

@@ -1,6 +1,8 @@
-"""Which adapter serves which `config.model_type`."""
+"""Which adapter serves which `config.model_type`: ours, those of installed packages, or one that is named."""
 
+import pkgutil
 import re
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from transformers import AutoConfig
@@ -8,27 +10,36 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from model_adapters.base import AdapterError, ModelAdapter
 from model_adapters.llava import LlavaAdapter
+from model_adapters.llava_next import LlavaNextAdapter
+from model_adapters.qwen_vl import Qwen3VLAdapter, QwenVLAdapter
 from model_adapters.text import TextAdapter
 
-ADAPTERS: tuple[type[ModelAdapter], ...] = (LlavaAdapter,)
+ADAPTERS: tuple[type[ModelAdapter], ...] = (LlavaAdapter, LlavaNextAdapter, QwenVLAdapter, Qwen3VLAdapter)
 TEXT_ONLY = tuple(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 """Every `config.model_type` that transformers has a causal language model for."""
-_BY_MODEL_TYPE = {model_type: adapter for adapter in ADAPTERS for model_type in adapter.model_types}
+ENTRY_POINTS = "vlrlcd.adapters"
+"""Group of entry points under which another package offers its adapters."""
 
 
 def known_model_types() -> tuple[str, ...]:
-    """Every `config.model_type` that an adapter serves."""
-    return tuple(_BY_MODEL_TYPE)
+    """Every `config.model_type` that an adapter of this package serves by name."""
+    return tuple(model_type for adapter in ADAPTERS for model_type in adapter.model_types)
 
 
-def adapter_for(checkpoint: str | Path) -> ModelAdapter:
+def adapter_for(
+    checkpoint: str | Path, adapter: str = "", chat_template: str = "", min_pixels: int = 0, max_pixels: int = 0
+) -> ModelAdapter:
     """The adapter of a checkpoint, its configuration and processor read and its weights not yet.
 
     Args:
         checkpoint: a folder in the Hugging Face layout, or a hub id.
+        adapter: `module:Class`; empty looks the checkpoint's model_type up.
+        chat_template: a Jinja file that takes the place of the checkpoint's own template.
+        min_pixels: least pixels that an image is scaled to; 0 is the checkpoint's own bound.
+        max_pixels: most pixels; 0 is the checkpoint's own bound.
 
     Raises:
-        AdapterError: nothing readable there, or a family that no adapter serves.
+        AdapterError: nothing readable there, a family that no adapter serves, or an option that it does not have.
     """
     here, is_name = Path(checkpoint), re.fullmatch(r"[\w.-]+/[\w.-]+", str(checkpoint))
     # beside other folders of this machine it is a path that went wrong, not a name to ask the hub for
@@ -39,12 +50,46 @@ def adapter_for(checkpoint: str | Path) -> ModelAdapter:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise AdapterError(f"{checkpoint}: no Hugging Face checkpoint could be read there ({reason})") from None
-    family = _BY_MODEL_TYPE.get(config.model_type) or (TextAdapter if config.model_type in TEXT_ONLY else None)
-    if family is None:
-        known = ", ".join(sorted(_BY_MODEL_TYPE))
-        raise AdapterError(
-            f"{checkpoint}: config.json says model_type '{config.model_type}', which no adapter serves; known are "
-            f"{known} and, text-only, the causal language models of transformers. Choose a checkpoint of one of these "
-            "or write an adapter (docs/adding_a_backbone.md)."
-        )
-    return family(str(checkpoint), config)
+    family = _imported(adapter, "model.adapter") if adapter else _family(checkpoint, config.model_type)
+    found = family(str(checkpoint), config, _read(chat_template))
+    if min_pixels or max_pixels:
+        found.limit_pixels(min_pixels, max_pixels)
+    return found
+
+
+def _imported(name: str, said: str) -> type[ModelAdapter]:
+    try:
+        found = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise AdapterError(f"{said}={name} cannot be imported ({error}); write it as module:Class.") from None
+    if not (isinstance(found, type) and issubclass(found, ModelAdapter)):
+        raise AdapterError(f"{said}={name} is no class derived from model_adapters.ModelAdapter.")
+    return found
+
+
+def _family(checkpoint: str | Path, model_type: str) -> type[ModelAdapter]:
+    points = entry_points(group=ENTRY_POINTS)
+    offered = [*ADAPTERS, *(_imported(point.value, f"the entry point {point.name}") for point in points)]
+    serving = [adapter for adapter in dict.fromkeys(offered) if model_type in adapter.model_types]
+    if len(serving) > 1:
+        rivals = " and ".join(f"{adapter.__module__}:{adapter.__qualname__}" for adapter in serving)
+        raise AdapterError(f"model_type '{model_type}' is served by {rivals}: choose one with model.adapter.")
+    if serving:
+        return serving[0]
+    if model_type in TEXT_ONLY:
+        return TextAdapter
+    known = ", ".join(sorted(model_type for adapter in offered for model_type in adapter.model_types))
+    raise AdapterError(
+        f"{checkpoint}: config.json says model_type '{model_type}', which no adapter serves; known are {known} and, "
+        "text-only, the causal language models of transformers. Choose a checkpoint of one of these or write an "
+        "adapter (docs/adding_a_backbone.md)."
+    )
+
+
+def _read(chat_template: str) -> str:
+    if not chat_template:
+        return ""
+    try:
+        return Path(chat_template).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AdapterError(f"model.chat_template={chat_template} cannot be read ({error}).") from None

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
-from model_adapters.base import AdapterError, ModelAdapter, Prefix, PromptBatch
+from model_adapters.base import AdapterError, ModelAdapter, Prefix, PromptBatch, Tokens
 
 PROBE, PROBE_TOKENS = "one two three", 6
 
@@ -13,7 +13,6 @@ class TextAdapter(ModelAdapter):
     model_types = ()
     """None by name: the registry falls back on it for every causal language model without a family of its own."""
     sees_images = False
-    vision_modules = ()
     auto_model = AutoModelForCausalLM
 
     def load_model(self, dtype: torch.dtype, device_map: str | dict | None = None) -> "TextAdapter":
@@ -28,15 +27,7 @@ class TextAdapter(ModelAdapter):
         return self
 
     @property
-    def lora_targets(self) -> str:
-        """Every linear layer of the decoder, whatever the family calls it."""
-        found = {n.rsplit(".", 1)[-1] for n, layer in self.decoder.named_modules() if isinstance(layer, nn.Linear)}
-        if not found:
-            raise AdapterError(self._refusal("LoRA finds no linear layer in it; take model.tuning=full"))
-        return rf".*\.({'|'.join(sorted(found))})"
-
-    @property
-    def placeholder_ids(self) -> tuple[int, ...]:
+    def placeholder_ids(self) -> Tokens:
         return ()
 
     @property
@@ -46,7 +37,7 @@ class TextAdapter(ModelAdapter):
     def logits(self, hidden: Tensor) -> Tensor:
         return self.model.get_output_embeddings()(hidden)
 
-    def image_token_counts(self, sizes_hw: list[tuple[int, int]]) -> list[int]:
+    def image_ids(self, sizes_hw: list[tuple[int, int]]) -> list[Tokens]:
         self._refuse_images(len(sizes_hw))
         return []
 
@@ -55,15 +46,8 @@ class TextAdapter(ModelAdapter):
         return {}
 
     def embed(self, batch: PromptBatch) -> Prefix:
-        positions_BP = (batch.mask_BP.long().cumsum(-1) - 1).clamp(min=0)
-        return Prefix(self.embed_tokens(batch.ids_BP), batch.mask_BP, positions_BP, positions_BP[:, -1] + 1)
-
-    @property
-    def max_positions(self) -> int:
-        """Inside its window a layer with sliding attention sees everything, so that is as long as a sequence may be."""
-        windowed = getattr(self.config, "use_sliding_window", True)
-        window = getattr(self.config, "sliding_window", None) if windowed else None
-        return min(super().max_positions, window or super().max_positions)
+        no_image_BP = torch.zeros_like(batch.mask_BP)
+        return Prefix(self.embed_tokens(batch.ids_BP), batch.mask_BP, self.positions(batch), no_image_BP)
 
     @torch.no_grad()
     def _check_seam(self) -> None:

@@ -171,8 +171,8 @@ class LessonBook:
         return lesson(*self.posed[index], self.templates, self.rng, captions_only)
 
     def _prompt(self, index: int, messages: list[Message]) -> PromptRow:
-        counts = ((PIXELS // PATCH) ** 2,)
-        return PromptRow(self.adapter.encode_text(messages, counts), self.pixels[index], counts)
+        images = tuple(self.adapter.image_ids([(PIXELS, PIXELS)]))
+        return PromptRow(self.adapter.encode_text(messages, images), self.pixels[index], images)
 
 
 def rise_and_fall(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
@@ -184,7 +184,7 @@ def rise_and_fall(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.l
 
 def teach_tower(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float) -> None:
     """Teaches the image tower what stands in each cell, as the towers of real students come pretrained, too."""
-    tower = adapter.model.get_submodule(adapter.vision_modules[0])
+    tower = adapter.model.get_submodule(adapter.modules["vision_tower"][0])
     pixels = {key: torch.cat([drawing[key] for drawing in book.pixels]) for key in book.pixels[0]}
     cells_MCA = torch.tensor([cell_contents(scene) for scene, _ in book.posed])
     heads = torch.nn.ModuleList(torch.nn.Linear(TOWER, len(words) + 1) for words in ATTRIBUTES.values())
@@ -252,7 +252,7 @@ def main() -> None:
     book.draw_all(adapter)
     teach_tower(adapter, book, args.tower_steps, 4 * args.batch_size, args.rate / 2)
     # left to train at this rate, the tower loses the shapes again before the decoder has words for them
-    adapter.model.get_submodule(adapter.vision_modules[0]).requires_grad_(False)
+    adapter.model.get_submodule(adapter.modules["vision_tower"][0]).requires_grad_(False)
     pretrain(adapter, book, args.steps, args.batch_size, args.rate)
     adapter.save(args.out)
     size = sum(file.stat().st_size for file in args.out.iterdir())

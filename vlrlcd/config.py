@@ -7,6 +7,7 @@ from vlrlcd.errors import UserError
 from vlrlcd.private import refuse_secrets
 
 Control = Literal["none", "anchors_shuffled", "d_permuted", "d_uniform", "no_anchor", "oracle"]
+PartTuning = Literal["default", "frozen", "lora", "full"]
 
 
 @dataclass(kw_only=True)
@@ -15,7 +16,15 @@ class ModelConfig:
 
     Attributes:
         checkpoint: a folder in the Hugging Face layout or a hub id; its config.model_type picks the adapter.
-        tuning: full trains everything but the image tower; lora trains low-rank additions to the language model.
+        adapter: module:Class of an adapter that no package announces; empty looks config.model_type up.
+        chat_template: a Jinja file for a checkpoint without a chat template, or in place of its own.
+        min_pixels: least pixels that an image is scaled to, for families of any resolution; 0 is the checkpoint's own.
+        max_pixels: most pixels, and so the tokens of an image; 0 is the checkpoint's own.
+        tuning: what is trained, unless a part says otherwise: full is everything but the image tower; lora is low-rank
+            additions to the language model.
+        vision_tower: frozen, lora, full, or as tuning says.
+        projector: what carries image features into the language model: frozen, lora, full, or as tuning says.
+        language_model: frozen, lora, full, or as tuning says.
         lora_rank: rank of the additions.
         lora_alpha: their scale is lora_alpha / lora_rank.
         dtype: float32, bfloat16, or float16 with loss scaling (GPU only); log-softmax, D and KL are float32 or better
@@ -24,7 +33,14 @@ class ModelConfig:
     """
 
     checkpoint: str = "checkpoints/tiny-llava-scenes"
+    adapter: str = ""
+    chat_template: str = ""
+    min_pixels: int = 0
+    max_pixels: int = 0
     tuning: Literal["full", "lora"] = "full"
+    vision_tower: PartTuning = "default"
+    projector: PartTuning = "default"
+    language_model: PartTuning = "default"
     lora_rank: int = 16
     lora_alpha: float = 32.0
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -354,6 +370,8 @@ def check(config: Config) -> None:
         "stage2.beta": config.stage2.beta,
         "ranking.tau": config.ranking.tau,
         "ranking.gamma": config.ranking.gamma,
+        "model.min_pixels": config.model.min_pixels,
+        "model.max_pixels": config.model.max_pixels,
         "data.train_limit": config.data.train_limit,
         "evaluation.limit": config.evaluation.limit,
         "run.save_every": config.run.save_every,

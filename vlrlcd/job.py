@@ -5,13 +5,13 @@ from pathlib import Path
 
 import torch
 
-from model_adapters import ModelAdapter, PromptRow, adapter_for
+from model_adapters import ModelAdapter, PromptRow
 from vlrlcd.anchors.ready import ReadyAnchors, ready_anchors
 from vlrlcd.cli import same_command
 from vlrlcd.config import Config, used_stages
 from vlrlcd.data.card import Card, load_card
 from vlrlcd.data.descriptions import check_eyes, describe_all, image_sources
-from vlrlcd.data.encode import check_lengths, image_counts
+from vlrlcd.data.encode import check_lengths, image_ids
 from vlrlcd.data.example import Example
 from vlrlcd.data.images import check_images
 from vlrlcd.data.prompts import Templates
@@ -22,6 +22,7 @@ from vlrlcd.group import Group
 from vlrlcd.methods import METHODS
 from vlrlcd.processes import ranks
 from vlrlcd.ranking.scorers import SCORERS
+from vlrlcd.student import part_tuning, student_adapter
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     _check_precision(config)
     settings = deepspeed_settings(config, ranks.count())
     layout = {"processes": ranks.count(), "ZeRO stage": zero_stage(settings)}
-    adapter = adapter_for(config.model.checkpoint)
+    adapter = student_adapter(config.model)
+    part_tuning(adapter, config.model)
     _check_scorer(config, adapter)
     check_eyes(config, adapter)
     card = load_card(config.data.dataset)
@@ -101,13 +103,13 @@ def _check_judge_lengths(
     for example in train:
         if (anchor := anchors.get(example.id)) is None:
             continue
-        counts = image_counts(adapter, templates.render("student", example))
-        row, answer = PromptRow((), {}, counts), adapter.encode_answer(anchor)
+        images = image_ids(adapter, example, templates.render("student", example))
+        row, answer = PromptRow((), {}, images), adapter.encode_answer(anchor)
         prompt = layout(adapter, templates, Group(example, row, anchor, answer, checkable=False))
         tokens = len(prompt.row.ids) + max(len(branch) for branch in prompt.branches)
         if tokens + longest > adapter.max_positions:
             raise UserError(
-                f"{example.place}: the judge's prompt with the anchor has {tokens} tokens, {sum(counts)} of them "
+                f"{example.place}: the judge's prompt with the anchor has {tokens} tokens, {row.image_tokens} of them "
                 f"image, and with sampling.max_new_tokens={longest} it passes the model's {adapter.max_positions}; "
                 "shorten the anchor, lower sampling.max_new_tokens, or leave the row out."
             )

@@ -100,7 +100,7 @@ def predicting_states(adapter: ModelAdapter, batch: PromptBatch, branches: Branc
     prefix = adapter.embed(batch)
     embeds_BLH = torch.cat([prefix.embeds_BPH, adapter.embed_tokens(branches.ids_BS)], dim=1)
     positions = torch.cat([prefix.positions, adapter.branch_positions(prefix, branches.depth_BS)], dim=-1)
-    hidden_BLH = adapter.decode_states(embeds_BLH, positions, tree_mask(prefix.mask_BP, branches))
+    hidden_BLH = adapter.decode_states(embeds_BLH, positions, tree_mask(prefix.mask_BP, branches), prefix=prefix)
     P = prefix.mask_BP.shape[1]
     return hidden_BLH[branches.row_N, P + branches.source_N]
 

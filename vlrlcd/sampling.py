@@ -67,8 +67,9 @@ def sample(
             where a step is.
     """
     prefix = adapter.embed(batch)
-    cache = DynamicCache(config=adapter.config.get_text_config())
-    hidden_BPH = adapter.decode_states(prefix.embeds_BPH, prefix.positions, causal_mask(prefix.mask_BP), cache)
+    # made from a configuration, layers with sliding attention would drop what all branches together push out
+    cache = DynamicCache()
+    hidden_BPH = adapter.decode_states(prefix.embeds_BPH, prefix.positions, causal_mask(prefix.mask_BP), cache, prefix)
     B, K, _ = uniforms_BKT.shape
     draws = [[Draw() for _ in range(K)] for _ in range(B)]
     alive = [(b, k) for b in range(B) for k in range(K)]

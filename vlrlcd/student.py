@@ -3,57 +3,82 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from model_adapters import ModelAdapter, PromptBatch
+from model_adapters import PARTS, ModelAdapter, PromptBatch, adapter_for
 from vlrlcd import sampling
 from vlrlcd.config import ModelConfig
+from vlrlcd.errors import UserError
 from vlrlcd.head import allowed_logprobs, token_kl, token_logps
 from vlrlcd.prefix_branches import Branches, predicting_states
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+def student_adapter(settings: ModelConfig, checkpoint: str | Path = "") -> ModelAdapter:
+    """The student's adapter without its weights, from `model.checkpoint` or from what a stage of it left."""
+    return adapter_for(
+        checkpoint or settings.checkpoint,
+        settings.adapter,
+        settings.chat_template,
+        settings.min_pixels,
+        settings.max_pixels,
+    )
+
+
 class Student(nn.Module):
     """Every pass over the weights is `engine("work", ...)`, one call of this module, the same on every process.
 
-    With LoRA, p_sft is the student with its additions switched off, because they are fresh at the start of stage II.
-    With full tuning it is a frozen copy, held in this module so that it is sharded wherever the student is.
+    With LoRA alone, p_sft is the student with its additions switched off, because they are fresh at the start of stage
+    II. Where a part is trained in full it is a frozen copy, held in this module so that it is sharded wherever the
+    student is.
     """
 
     def __init__(self, adapter: ModelAdapter, settings: ModelConfig, with_reference: bool, seed: int):
         """Args:
         adapter: with its weights loaded; they are frozen, wrapped or trained in place.
-        settings: full or LoRA.
+        settings: what trains, and how.
         with_reference: keep p_sft, as stage II needs it.
         seed: of the LoRA initialisation.
         """
         super().__init__()
         self.adapter = adapter
         self.checkpointing = settings.activation_checkpointing
+        self.tuning = part_tuning(adapter, settings)
+        self.lora = "lora" in self.tuning.values()
         self.reference = None
+        # p_sft is the student without its additions only as long as nothing else moves
+        if with_reference and "full" in self.tuning.values():
+            self.reference = copy.copy(adapter)
+            self.reference.model = copy.deepcopy(adapter.model).requires_grad_(False)
+            self.reference_model = self.reference.model
+        self.model = self._with_lora(settings, seed) if self.lora else adapter.model
         for name, parameter in adapter.model.named_parameters():
-            parameter.requires_grad_(not name.startswith(adapter.vision_modules))
-        self.lora = settings.tuning == "lora"
-        if self.lora:
-            torch.manual_seed(seed)
-            low_rank = LoraConfig(
-                r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=adapter.lora_targets
-            )
-            self.model = get_peft_model(adapter.model, low_rank)
-        else:
-            self.model = adapter.model
-            if with_reference:
-                self.reference = copy.copy(adapter)
-                self.reference.model = copy.deepcopy(adapter.model).requires_grad_(False)
-                self.reference_model = self.reference.model
+            full = self.tuning[adapter.part_of(name)] == "full"
+            parameter.requires_grad_(full or _is_addition(name))
         if self.checkpointing:
             adapter.decoder.gradient_checkpointing_enable({"use_reentrant": False})
         self.eval()
+
+    def _with_lora(self, settings: ModelConfig, seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        parts = [part for part, how in self.tuning.items() if how == "lora"]
+        layers = [name for part in parts for name in self._linear_layers(part)]
+        low_rank = LoraConfig(r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=layers)
+        return get_peft_model(self.adapter.model, low_rank)
+
+    def _linear_layers(self, part: str) -> list[str]:
+        if found := self.adapter.linear_layers(part):
+            return found
+        raise UserError(
+            f"LoRA finds no linear layer in the {part} of {self.adapter.checkpoint} "
+            f"({self.adapter.config.model_type}); use --model.{part}=full, or frozen."
+        )
 
     def forward(self, work: str, *inputs):
         return getattr(self, work)(*inputs)
@@ -118,15 +143,17 @@ class Student(nn.Module):
             self.adapter.decoder.eval()
 
     def trainable_table(self) -> list[dict]:
-        """Parameters by part: `{"part", "trainable", "total"}`."""
-        table: dict[str, list[int]] = {}
+        """Parameters by part: `{"part", "tuning", "trainable", "total"}`; LoRA's additions count with their part."""
+        table = {part: [0, 0] for part in self.tuning}
         for name, parameter in self.adapter.model.named_parameters():
-            tower = name.startswith(self.adapter.vision_modules)
-            part = "LoRA" if "lora_" in name else "image tower" if tower else "language model and projector"
-            counts = table.setdefault(part, [0, 0])
+            counts = table[self.adapter.part_of(name)]
             counts[0] += parameter.numel() * parameter.requires_grad
             counts[1] += parameter.numel()
-        return [{"part": part, "trainable": t, "total": n} for part, (t, n) in table.items()]
+        return [
+            {"part": part.replace("_", " "), "tuning": self.tuning[part], "trainable": trainable, "total": total}
+            for part, (trainable, total) in table.items()
+            if total
+        ]
 
     def trained_model_parameters(self) -> list[nn.Parameter]:
         """Every parameter of the student, frozen ones too, without those of a frozen copy beside it."""
@@ -152,6 +179,29 @@ class Student(nn.Module):
                 with whole(list(own.values())):
                     weights |= _cpu_copies(name, own) if keep else {}
         return weights
+
+
+def part_tuning(adapter: ModelAdapter, settings: ModelConfig) -> dict[str, str]:
+    """How each part of a student is trained: as the run says, else as the family does under `model.tuning`.
+
+    Raises:
+        UserError: nothing would train, or a part that the family does not have.
+    """
+    tuning = {}
+    for part in PARTS:
+        asked = getattr(settings, part)
+        if asked not in ("default", "frozen") and part != "language_model" and part not in adapter.modules:
+            raise UserError(
+                f"model.{part}={asked}: {adapter.checkpoint} ({adapter.config.model_type}) has no {part}; leave it out."
+            )
+        tuning[part] = adapter.tuning[settings.tuning][part] if asked == "default" else asked
+    if set(tuning.values()) == {"frozen"}:
+        raise UserError("model.vision_tower, model.projector and model.language_model are all frozen: nothing trains.")
+    return tuning
+
+
+def _is_addition(name: str) -> bool:
+    return "lora_" in name
 
 
 def _merged(layer: LoraLayer) -> dict[str, Tensor]:

@@ -46,7 +46,8 @@ def print_stage(config: Config, stage: str, steps: int, trainable: list[dict], s
     size = getattr(config, stage).prompts_per_step
     print(f"{stage:<12} {steps} steps of {size} prompts, learning rate {learning_rate(config, stage):g}")
     for part in trainable:
-        print(f"  {part['part']:<28} {part['trainable']:>14,} of {part['total']:>14,} parameters train")
+        shares = f"{part['trainable']:>14,} of {part['total']:>14,} parameters train"
+        print(f"  {part['part']:<16} {part['tuning']:<8} {shares}")
     if sampling:
         print(f"  sampling {sampling}")
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from transformers.utils import logging as transformers_logging
 
-from model_adapters import adapter_for
 from vlrlcd.clock import Clock
 from vlrlcd.config import Config, learning_rate
 from vlrlcd.engine import Engine
@@ -25,7 +24,7 @@ from vlrlcd.ranking.distribution import NothingToCalibrate, calibrate_tau
 from vlrlcd.ranking.rank import Ranker, margins
 from vlrlcd.report import write_report
 from vlrlcd.run_folder import RunFolder, folder_for
-from vlrlcd.student import DTYPES, Student
+from vlrlcd.student import DTYPES, Student, student_adapter
 from vlrlcd.summary import print_results, print_stage, print_start
 
 
@@ -173,7 +172,7 @@ class Trainer:
     def _engine(self, checkpoint: str | Path, stage: str) -> Engine:
         with self.clock("start"):
             settings = self.config.model
-            adapter = adapter_for(checkpoint).load_model(DTYPES[settings.dtype])
+            adapter = student_adapter(settings, checkpoint).load_model(DTYPES[settings.dtype])
             student = Student(adapter, settings, with_reference=stage == "stage2", seed=self.config.run.seed)
             table = student.trainable_table()
             self.folder.record(trainable=table)

@@ -19,7 +19,7 @@ def change(path, **changes):
 @pytest.mark.parametrize("field", ["patch_size", "vision_feature_select_strategy"])
 def test_a_processor_that_cannot_count_image_tokens_is_refused(checkpoint, field):
     change(checkpoint / "processor_config.json", **{field: None})
-    with pytest.raises(AdapterError, match="copy both from the model's config.json"):
+    with pytest.raises(AdapterError, match=f"lacks {field}, which model_type 'llava' needs; copy"):
         adapter_for(checkpoint)
 
 

@@ -1,6 +1,7 @@
 """Text-only students: what is served, and what is refused with the reason."""
 
-import peft
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import CohereConfig, Gemma2Config, GraniteConfig, MistralConfig, Phi3Config, Qwen3Config
@@ -9,10 +10,13 @@ from model_adapters import AdapterError, adapter_for
 from tests.conformance.cases import Case, ask, picture
 from tests.conformance.stock import Stock, close
 from tests.tiny import CHATML_TEMPLATE, tiny_text
+from vlrlcd.config import ModelConfig
 from vlrlcd.head import token_logps
 from vlrlcd.prefix_branches import pack, predicting_states
+from vlrlcd.sampling import SamplingSettings, sample, uniforms
+from vlrlcd.student import Student
 
-MARKS = ["<|im_start|>", "<|im_end|>"]
+MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 WINDOW = 64
 
 
@@ -38,7 +42,7 @@ def test_families_without_an_adapter_of_their_own(tmp_path, config):
 
 def test_lora_reaches_every_layer_whatever_its_name(tmp_path):
     adapter = adapter_for(checkpoint(tmp_path, Phi3Config)).load_model(torch.float32)
-    peft.get_peft_model(adapter.model, peft.LoraConfig(r=2, target_modules=adapter.lora_targets))
+    Student(adapter, ModelConfig(tuning="lora"), with_reference=False, seed=0)
     reached = {
         name.split(".lora_A")[0].rsplit(".", 1)[-1] for name, _ in adapter.model.named_parameters() if "lora_A" in name
     }
@@ -54,6 +58,20 @@ def test_soft_capped_attention_is_refused_with_the_reason(tmp_path):
 def test_a_sliding_window_is_as_long_as_a_sequence_may_be(tmp_path):
     adapter = shared_equals_separate(checkpoint(tmp_path, MistralConfig, sliding_window=WINDOW))
     assert adapter.max_positions == WINDOW
+
+
+@torch.no_grad()
+def test_answers_that_together_pass_the_window_are_drawn_as_if_alone(tmp_path):
+    folder = checkpoint(tmp_path, MistralConfig, sliding_window=WINDOW)
+    adapter = adapter_for(folder).load_model(torch.float32)
+    batch = adapter.collate([adapter.encode(ask("why?"))])
+    settings = SamplingSettings(branches=8, max_new_tokens=16)
+    numbers = uniforms(0, 0, ["row"], settings)
+    adapter.stop_ids = (-1,)
+    (together,) = sample(adapter, batch, settings, numbers)
+    alone = [sample(adapter, batch, replace(settings, branches=1), numbers[:, [k]])[0][0] for k in range(8)]
+    assert len(batch.ids_BP[0]) + 8 * 16 > WINDOW
+    assert [draw.ids for draw in together] == [draw.ids for draw in alone]
 
 
 def test_a_window_that_is_switched_off_is_none(tmp_path):

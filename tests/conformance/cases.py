@@ -6,6 +6,7 @@ A text-only family gets the same rows without their images.
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from PIL import Image
 
 from model_adapters import ModelAdapter
@@ -53,3 +54,9 @@ def cases_for(adapter: ModelAdapter) -> list[Case]:
             [shared_start + branch(2), shared_start + branch(6), branch(2), branch(9)],
         ),
     ]
+
+
+def weights_of(cases: list[Case], row: int) -> torch.Tensor:
+    """A weight for every branch token of a row, so that no two tokens pull alike."""
+    tokens = sum(len(branch) for branch in cases[row].branches)
+    return torch.randn(tokens, generator=torch.Generator().manual_seed(row))

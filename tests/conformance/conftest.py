@@ -1,45 +1,110 @@
-"""Every test here runs once per family of `tests/tiny.py`; the summary has one row per `config.model_type`."""
+"""Every test here runs once per family; the summary is a table family x check and says which family conforms."""
+
+import json
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from examples import internvl
 from model_adapters import ModelAdapter, adapter_for
 from tests.conformance.cases import Case, cases_for
 from tests.conformance.stock import Stock
+from tests.run.jobs import deepspeed, finish, launch
 from tests.tiny import FAMILIES
+
+CHECKS = pytest.StashKey[list[str]]()
+
+
+@dataclass(frozen=True)
+class Family:
+    """How to write a tiny checkpoint, and the adapter if the registry does not know it."""
+
+    write: Callable[[Path], Path]
+    adapter: str = ""
+
+
+KNOWN = {name: Family(write) for name, write in FAMILIES.items()}
+GUIDE = {"internvl": Family(internvl.tiny_checkpoint, "examples.internvl:InternVLAdapter")}
+
+
+def families(config) -> dict[str, Family]:
+    adapter, checkpoint = config.getoption("--adapter"), config.getoption("--checkpoint")
+    if not adapter:
+        return KNOWN | GUIDE
+    source = checkpoint or f"{adapter.partition(':')[0]}:tiny_checkpoint"
+    write = (lambda folder: Path(source)) if Path(source).is_dir() else pkgutil.resolve_name(source)
+    return {"/".join(pkgutil.resolve_name(adapter).model_types): Family(write, adapter)}
+
+
+def pytest_configure(config):
+    config.stash[CHECKS] = []
 
 
 def pytest_generate_tests(metafunc):
     if "family" in metafunc.fixturenames:
-        metafunc.parametrize("family", sorted(FAMILIES), scope="session")
+        metafunc.parametrize("family", families(metafunc.config), scope="session")
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     for item in items:
         if "family" in getattr(getattr(item, "callspec", None), "params", {}):
-            item.user_properties.append(("family", item.callspec.params["family"]))
+            (check,) = item.get_closest_marker("check").args
+            item.user_properties += [("family", item.callspec.params["family"]), ("check", check)]
+            if check not in config.stash[CHECKS]:
+                config.stash[CHECKS].append(check)
 
 
-def pytest_terminal_summary(terminalreporter):
-    rows: dict[str, dict[str, int]] = {}
+def pytest_terminal_summary(terminalreporter, config):
+    cells: dict[str, dict[str, set[str]]] = {}
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(outcome, []):
-            for family in (value for key, value in report.user_properties if key == "family"):
-                counts = rows.setdefault(family, {})
-                counts[outcome] = counts.get(outcome, 0) + 1
-    if not rows:
-        return
-    terminalreporter.section("conformance")
-    terminalreporter.write_line(f"{'model_type':<16}{'result':<10}tests")
-    for family, counts in sorted(rows.items()):
-        result = "FAILED" if counts.keys() & {"failed", "error"} else "conforms"
-        shown = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-        terminalreporter.write_line(f"{family:<16}{result:<10}{shown}")
+            said = dict(getattr(report, "user_properties", ()))
+            if "family" in said:
+                cells.setdefault(said["family"], {}).setdefault(said["check"], set()).add(outcome)
+    if cells:
+        terminalreporter.section("conformance")
+        for line in table(cells, config.stash[CHECKS]):
+            terminalreporter.write_line(line)
+
+
+def table(cells: dict[str, dict[str, set[str]]], checks: list[str]) -> list[str]:
+    """One line per family: whether it conforms, then `ok`, `FAILED`, or `-` for what it is not asked."""
+    lines = [f"{'model_type':<16}{'result':<10}" + "  ".join(f"{check:>6}" for check in checks)]
+    for family, found in cells.items():
+        shown = [word(found.get(check, set())) for check in checks]
+        result = "FAILED" if "FAILED" in shown else "conforms"
+        lines.append(
+            f"{family:<16}{result:<10}"
+            + "  ".join(f"{cell:>{max(6, len(check))}}" for cell, check in zip(shown, checks, strict=True))
+        )
+    return lines
+
+
+def word(outcomes: set[str]) -> str:
+    return "FAILED" if outcomes & {"failed", "error"} else "ok" if "passed" in outcomes else "-"
 
 
 @pytest.fixture(scope="session")
-def checkpoint(family, tmp_path_factory):
-    return FAMILIES[family](tmp_path_factory.mktemp(family))
+def checkpoints(request, tmp_path_factory) -> dict[str, Path]:
+    """The tiny checkpoint of every family."""
+    known = families(request.config)
+    return {name: Path(family.write(tmp_path_factory.mktemp("tiny") / "student")) for name, family in known.items()}
+
+
+@pytest.fixture(scope="session")
+def checkpoint(family, checkpoints) -> Path:
+    return checkpoints[family]
+
+
+@pytest.fixture(scope="session")
+def opened(request, family) -> Callable[[Path], ModelAdapter]:
+    """The family's adapter on any checkpoint of it, its weights not loaded."""
+    return lambda folder: adapter_for(folder, families(request.config)[family].adapter)
 
 
 @pytest.fixture(scope="session")
@@ -48,8 +113,8 @@ def stock(checkpoint) -> Stock:
 
 
 @pytest.fixture(scope="session")
-def adapter(checkpoint) -> ModelAdapter:
-    return adapter_for(checkpoint).load_model(torch.float32)
+def adapter(opened, checkpoint) -> ModelAdapter:
+    return opened(checkpoint).load_model(torch.float32)
 
 
 @pytest.fixture
@@ -62,3 +127,22 @@ def sees(adapter):
 @pytest.fixture(scope="session")
 def cases(adapter) -> list[Case]:
     return cases_for(adapter)
+
+
+@pytest.fixture(scope="session")
+def launched(request, checkpoints, tmp_path_factory) -> Path:
+    """Where one launch of two processes under ZeRO-3 left what every family came to."""
+    out, known = tmp_path_factory.mktemp("sharded"), families(request.config)
+    job = {name: [str(folder), known[name].adapter] for name, folder in checkpoints.items()}
+    (out / "job.json").write_text(json.dumps(job))
+    program = launch(deepspeed(2), "tests/conformance/sharded.py", str(out / "job.json"), str(out))
+    code, _, err = finish(program, 60 + 30 * len(known))
+    assert code == 0, err
+    return out
+
+
+@pytest.fixture
+def sharded(launched, family) -> tuple[dict[str, torch.Tensor], list[list[list[int]]]]:
+    """(gradients by parameter, ids drawn by row and branch) of two processes under ZeRO-3."""
+    draws = [json.loads((launched / f"{family}.{rank}.json").read_text()) for rank in (0, 1)]
+    return load_file(launched / f"{family}.safetensors"), [*draws[0], *draws[1]]

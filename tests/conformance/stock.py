@@ -27,10 +27,15 @@ class Stock:
         own = not rendered.startswith(self.tokenizer.bos_token)
         return dict(self.tokenizer([rendered], add_special_tokens=own, return_tensors="pt"))
 
+    def rendered(self, messages: list[dict], **how) -> str:
+        """The chat template's own text; templates that read only take the words of a message as one string."""
+        if self.tokenizer is self.processor:
+            messages = [{**m, "content": "\n".join(part["text"] for part in m["content"])} for m in messages]
+        return self.processor.apply_chat_template(messages, tokenize=False, **how)
+
     def inputs(self, case: Case) -> dict[str, Tensor]:
         """The stock processor's tensors of a row's prompt."""
-        rendered = self.processor.apply_chat_template(case.messages, add_generation_prompt=True, tokenize=False)
-        return self.encoded(rendered, case.images)
+        return self.encoded(self.rendered(case.messages, add_generation_prompt=True), case.images)
 
     def logprobs(self, inputs: dict[str, Tensor], answer: Tokens, banned: Tokens) -> Tensor:
         """`[len(answer) + 1, V]`: distributions of the answer's tokens and of the one after them, `banned` at 0."""

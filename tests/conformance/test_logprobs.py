@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from model_adapters import ModelAdapter
-from tests.conformance.cases import Case, ask, picture
+from tests.conformance.cases import Case, ask, picture, weights_of
 from tests.conformance.stock import Stock, close
 from vlrlcd.head import allowed_logprobs, token_logps
 from vlrlcd.prefix_branches import pack, predicting_states
@@ -20,6 +21,7 @@ def separate_logps(stock: Stock, cases: list[Case], banned) -> torch.Tensor:
     return torch.cat([logps for case in cases for logps in stock.branch_logps(case, banned)])
 
 
+@pytest.mark.check("log-probs")
 @torch.no_grad()
 def test_branches_equal_separate_rows(adapter, stock, cases):
     reference = separate_logps(stock, cases, adapter.placeholder_ids)
@@ -27,24 +29,29 @@ def test_branches_equal_separate_rows(adapter, stock, cases):
     close(shared_logps(adapter, cases), reference)
 
 
-@torch.no_grad()
+@pytest.mark.check("vision")
 @pytest.mark.usefixtures("sees")
-def test_images_reach_the_answer(adapter, cases):
+@pytest.mark.parametrize("look", ["blank", "other"])
+@torch.no_grad()
+def test_images_reach_the_answer(adapter, cases, look):
     seen = cases[1]
     (image,) = seen.images
     words = seen.messages[0]["content"][-1]["text"]
-    other = Case(ask(words, picture(*image.size, seed=99)), seen.branches)
-    assert (shared_logps(adapter, [other]) - shared_logps(adapter, [seen])).abs().max() > 1e-2
+    shown = Image.new("RGB", image.size, (128, 128, 128)) if look == "blank" else picture(*image.size, seed=99)
+    changed = Case(ask(words, shown), seen.branches)
+    assert (shared_logps(adapter, [changed]) - shared_logps(adapter, [seen])).abs().max() > 1e-2
 
 
-@torch.no_grad()
+@pytest.mark.check("padding")
 @pytest.mark.parametrize("row", range(3))
+@torch.no_grad()
 def test_a_row_alone_equals_itself_in_a_padded_batch(adapter, cases, row):
     before = sum(len(y) for case in cases[:row] for y in case.branches)
     alone = shared_logps(adapter, [cases[row]])
     close(alone, shared_logps(adapter, cases)[before : before + len(alone)])
 
 
+@pytest.mark.check("log-probs")
 @torch.no_grad()
 def test_order_of_rows_and_branches_does_not_matter(adapter, cases):
     turned = [Case(case.messages, case.branches[::-1]) for case in cases[::-1]]
@@ -52,6 +59,7 @@ def test_order_of_rows_and_branches_does_not_matter(adapter, cases):
     close(torch.cat(pieces[::-1]), shared_logps(adapter, cases))
 
 
+@pytest.mark.check("places")
 @torch.no_grad()
 def test_an_impossible_placeholder_stays_impossible(adapter, cases):
     branches = pack([case.branches for case in cases])
@@ -67,25 +75,31 @@ def gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return found
 
 
+def close_gradients(mine: dict[str, torch.Tensor], reference: dict[str, torch.Tensor]) -> None:
+    """Relative to a parameter's own largest entry, with a floor for those whose gradient is zero in exact numbers."""
+    largest = max(grad.abs().max() for grad in reference.values())
+    assert mine.keys() == reference.keys()
+    for name, grad in reference.items():
+        close(mine[name], grad, 1e-4 * max(grad.abs().max(), 1e-3 * largest))
+
+
+@pytest.mark.check("gradients")
 def test_gradients_equal_separate_rows(adapter, stock, cases):
-    weights = torch.randn(sum(len(y) for case in cases for y in case.branches), generator=torch.manual_seed(0))
+    weights = torch.cat([weights_of(cases, row) for row in range(len(cases))])
     (separate_logps(stock, cases, adapter.placeholder_ids) * weights).sum().backward()
     reference = gradients(stock.model)
     (shared_logps(adapter, cases) * weights).sum().backward()
     mine = gradients(adapter.model)
-    assert mine.keys() == reference.keys()
-    assert any(name.startswith(adapter.vision_modules) for name in mine) == adapter.sees_images
-    largest = max(grad.abs().max() for grad in reference.values())
-    for name, grad in reference.items():
-        # relative to the parameter's own largest entry, with a floor for those whose gradient is zero in exact numbers
-        close(mine[name], grad, 1e-4 * max(grad.abs().max(), 1e-3 * largest))
+    close_gradients(mine, reference)
+    assert {adapter.part_of(name) for name in mine} == {*adapter.modules, "language_model"}
 
 
+@pytest.mark.check("vision")
 @pytest.mark.usefixtures("sees")
 def test_a_batch_without_images_still_runs_the_tower(adapter, stock, cases):
     logps = shared_logps(adapter, cases[:1])
     close(logps.detach(), separate_logps(stock, cases[:1], adapter.placeholder_ids).detach())
     logps.sum().backward()
     grads = gradients(adapter.model)
-    vision = [grad for name, grad in grads.items() if name.startswith(adapter.vision_modules)]
+    vision = [grad for name, grad in grads.items() if adapter.part_of(name) != "language_model"]
     assert vision and all((grad == 0).all() for grad in vision)

@@ -21,6 +21,7 @@ def third_of_the_vocabulary(adapter):
     return tuple(range(0, len(adapter.tokenizer), 3))
 
 
+@pytest.mark.check("sampling")
 @torch.no_grad()
 def test_recorded_logps_equal_teacher_forcing(adapter, stock, cases, monkeypatch):
     draws, _ = draw(adapter, cases, monkeypatch, temperature=1.7)
@@ -30,6 +31,7 @@ def test_recorded_logps_equal_teacher_forcing(adapter, stock, cases, monkeypatch
             close(torch.tensor(answer.logps), logprobs.gather(-1, torch.tensor(answer.ids)[:, None])[:, 0])
 
 
+@pytest.mark.check("sampling")
 @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.6, 1.0), (1.3, 0.7), (0.0, 1.0)])
 @pytest.mark.parametrize("stopping", [False, True])
 def test_tokens_equal_a_plain_sampler(adapter, stock, cases, monkeypatch, temperature, top_p, stopping):
@@ -47,36 +49,47 @@ def test_tokens_equal_a_plain_sampler(adapter, stock, cases, monkeypatch, temper
         assert len({max(row) for row in lengths}) > 1, "rows must leave the batch at different steps"
 
 
+def fill_logits(adapter, monkeypatch, ids, value):
+    own = type(adapter).logits
+    index = torch.tensor(ids)
+    monkeypatch.setattr(adapter, "logits", lambda hidden: own(adapter, hidden).index_fill(-1, index, value))
+
+
+@pytest.mark.check("sampling")
 def test_greedy_equals_generate(adapter, stock, cases, monkeypatch):
+    specials = [*adapter.placeholder_ids, *adapter.tokenizer.all_special_ids]
+    fill_logits(adapter, monkeypatch, specials, -1e4)
     draws, _ = draw(adapter, cases, monkeypatch, branches=1, temperature=0.0, max_new_tokens=12)
     for case, (answer,) in zip(cases, draws, strict=True):
         inputs = stock.inputs(case)
         generated = stock.model.generate(
-            **inputs,
-            do_sample=False,
-            max_new_tokens=12,
-            min_new_tokens=12,
-            suppress_tokens=[*adapter.placeholder_ids, *adapter.tokenizer.all_special_ids],
+            **inputs, do_sample=False, max_new_tokens=12, min_new_tokens=12, suppress_tokens=specials
         )
-        specials = set(adapter.tokenizer.all_special_ids)
-        assert not specials & set(answer.ids), "choose a seed whose greedy answers hold no special token"
         assert answer.ids == generated[0, inputs["input_ids"].shape[1] :].tolist()
 
 
+@pytest.mark.check("teacher")
+def test_a_teacher_of_this_family_answers_padded_batches_as_it_answers_one(adapter, stock, cases):
+    batch = adapter.collate([adapter.encode(case.messages) for case in cases])
+    specials = [*adapter.placeholder_ids, *adapter.tokenizer.all_special_ids]
+    how = {"do_sample": False, "max_new_tokens": 6, "min_new_tokens": 6, "suppress_tokens": specials}
+    together = adapter.model.generate(**adapter.stock_inputs(batch), **how)[:, batch.ids_BP.shape[1] :]
+    for case, answer in zip(cases, together, strict=True):
+        inputs = stock.inputs(case)
+        assert answer.tolist() == stock.model.generate(**inputs, **how)[0, inputs["input_ids"].shape[1] :].tolist()
+
+
+@pytest.mark.check("places")
 @pytest.mark.usefixtures("sees")
 def test_placeholders_are_never_drawn(adapter, cases, monkeypatch):
     banned = list(adapter.placeholder_ids)
-    boosted = type(adapter).logits
-    monkeypatch.setattr(
-        adapter,
-        "logits",
-        lambda hidden: boosted(adapter, hidden).index_fill(-1, torch.tensor(banned), 1e4),
-    )
+    fill_logits(adapter, monkeypatch, banned, 1e4)
     for temperature in (0.0, 1.0):
         draws, _ = draw(adapter, cases, monkeypatch, temperature=temperature)
         assert not {token for row in draws for answer in row for token in answer.ids} & set(banned)
 
 
+@pytest.mark.check("padding")
 def test_a_row_draws_the_same_alone_and_in_a_batch(adapter, cases, monkeypatch):
     stop = third_of_the_vocabulary(adapter)
     together, numbers = draw(adapter, cases, monkeypatch, stop)

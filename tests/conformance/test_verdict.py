@@ -17,6 +17,7 @@ from vlrlcd.prefix_branches import pack, predicting_states
 from vlrlcd.ranking.scorers import SCORERS, mean_logps, verdicts
 
 ANSWERS = ["It is red. Answer: red", "Answer: blue", "It is round", ""]
+pytestmark = pytest.mark.check("verdicts")
 YES = [" Yes", " yes", " YES", "Yes", "yes", "YES"]
 NO = [" No", " no", " NO", "No", "no", "NO"]
 

@@ -42,7 +42,7 @@ def test_mean_logps_of_ragged_branches():
 IMAGE, END = 1000, 2
 GROUP = Group(
     None,
-    PromptRow((), {}, (2,)),
+    PromptRow((), {}, ((IMAGE, IMAGE),)),
     "a",
     (),
     False,
@@ -65,7 +65,7 @@ def spelt(text):
 def test_verdict_shares_what_all_renderings_share():
     prompt = judge("##{anchor} or {candidate}?")
     assert prompt.row.ids == spelt("##a or ")
-    assert prompt.row.image_tokens == (2,)
+    assert prompt.row.image_ids == ((IMAGE, IMAGE),)
     assert prompt.branches == [(*spelt(rest), END) for rest in ("bc?", "bd?", "b?", "a?")]
 
 

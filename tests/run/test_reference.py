@@ -8,7 +8,11 @@ from vlrlcd.methods import sample_candidates
 from vlrlcd.ranking.rank import margins
 from vlrlcd.trainer import train
 
-TUNINGS = ["full", "lora"]
+TUNINGS = {
+    "full": {"model.tuning": "full"},
+    "lora": {"model.tuning": "lora"},
+    "by part": {"model.tuning": "lora", "model.vision_tower": "lora", "model.projector": "full"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -16,8 +20,8 @@ def trained(inputs, tmp_path_factory, distributed):
     """Run folders after a stage I that went far, by tuning."""
     far = {"stage1.epochs": 2, "stage1.learning_rate": 1e-2, "stage2.method": "sft", "evaluation.split": ""}
     return {
-        tuning: train(config_of(inputs, far, {"model.tuning": tuning, "run.root": tmp_path_factory.mktemp("r")}), "r")
-        for tuning in TUNINGS
+        name: train(config_of(inputs, far, parts, {"run.root": tmp_path_factory.mktemp("r")}), "r")
+        for name, parts in TUNINGS.items()
     }
 
 
@@ -26,7 +30,7 @@ def stage2(request, inputs, trained):
     """Makes stage II on top of that stage I; keywords change the configuration."""
 
     def make(**changes):
-        settings = {"model.tuning": request.param, "stage2.learning_rate": 1e-2, "engine.warmup": 0}
+        settings = {**TUNINGS[request.param], "stage2.learning_rate": 1e-2, "engine.warmup": 0}
         dotted = {key.replace("__", "."): value for key, value in changes.items()}
         return Bench(config_of(inputs, settings, dotted), "stage2", trained[request.param] / "stage1")
 
@@ -90,7 +94,7 @@ def test_ranking_asks_the_evaluator_that_the_configuration_names(stage2):
 
 @pytest.mark.parametrize("tuning", TUNINGS)
 def test_what_stage1_saves_is_what_it_trained(inputs, checkpoint, distributed, tmp_path, tuning):
-    settings = {"model.tuning": tuning, "stage1.learning_rate": 1e-2, "engine.warmup": 0}
+    settings = {**TUNINGS[tuning], "stage1.learning_rate": 1e-2, "engine.warmup": 0}
     bench = Bench(config_of(inputs, settings), "stage1", checkpoint)
     batch, branches = bench.answers()
     bench.step(0)

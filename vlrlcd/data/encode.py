@@ -2,7 +2,7 @@
 
 from tqdm import tqdm
 
-from model_adapters import ModelAdapter, PromptRow
+from model_adapters import AdapterError, ModelAdapter, PromptRow
 from vlrlcd.data.example import Example, Message
 from vlrlcd.data.images import decode, size_hw
 from vlrlcd.data.prompts import Templates
@@ -18,10 +18,17 @@ def encode(adapter: ModelAdapter, messages: list[Message]) -> PromptRow:
     return adapter.encode(parts)
 
 
-def image_counts(adapter: ModelAdapter, messages: list[Message]) -> tuple[int, ...]:
-    """The placeholders that each image of a prompt takes, read from the headers of the images."""
-    sizes = [size_hw(part["image"]) for m in messages for part in m["content"] if part["type"] == "image"]
-    return tuple(adapter.image_token_counts(sizes))
+def image_ids(adapter: ModelAdapter, example: Example, messages: list[Message]) -> tuple[tuple[int, ...], ...]:
+    """The ids that stand for each image of a row's prompt, from the sizes in the files' headers.
+
+    Raises:
+        UserError: names the row whose image the student cannot take.
+    """
+    sources = [part["image"] for m in messages for part in m["content"] if part["type"] == "image"]
+    try:
+        return tuple(adapter.image_ids([size_hw(source) for source in sources]))
+    except AdapterError as error:
+        raise UserError(f"{example.place}: {error}") from None
 
 
 def check_lengths(adapter: ModelAdapter, templates: Templates, examples: list[Example], max_new_tokens: int) -> None:
@@ -39,11 +46,11 @@ def check_lengths(adapter: ModelAdapter, templates: Templates, examples: list[Ex
                 "(eyes.checkpoint), or choose a student that sees, or data without images."
             )
         messages = templates.render("student", example)
-        counts = image_counts(adapter, messages)
-        tokens = len(adapter.encode_text(messages, counts))
+        images = image_ids(adapter, example, messages)
+        tokens = len(adapter.encode_text(messages, images))
         if tokens + max_new_tokens > adapter.max_positions:
             raise UserError(
-                f"{example.place}: the prompt has {tokens} tokens, {sum(counts)} of them image, and with "
+                f"{example.place}: the prompt has {tokens} tokens, {sum(map(len, images))} of them image, and with "
                 f"sampling.max_new_tokens={max_new_tokens} it passes the model's {adapter.max_positions}; shorten the "
                 "question, lower sampling.max_new_tokens, or leave the row out."
             )

@@ -38,7 +38,7 @@ class Scorer:
 
 def _likelihood(adapter: ModelAdapter, templates: Templates, group: Group) -> JudgePrompt:
     messages = templates.render("student", group.example, reference=group.anchor)
-    row = replace(group.row, ids=adapter.encode_text(messages, group.row.image_tokens))
+    row = replace(group.row, ids=adapter.encode_text(messages, group.row.image_ids))
     return JudgePrompt(row, [*(candidate.tokens for candidate in group.candidates), group.anchor_tokens])
 
 
@@ -49,7 +49,7 @@ def _own_likelihood(adapter: ModelAdapter, templates: Templates, group: Group) -
 def _verdict(adapter: ModelAdapter, templates: Templates, group: Group) -> JudgePrompt:
     texts = [*(candidate.text for candidate in group.candidates), group.anchor]
     prompts = [templates.render("judge", group.example, anchor=group.anchor, candidate=text) for text in texts]
-    shared, rests = common_prefix([adapter.encode_text(prompt, group.row.image_tokens) for prompt in prompts])
+    shared, rests = common_prefix([adapter.encode_text(prompt, group.row.image_ids) for prompt in prompts])
     if any(token in adapter.placeholder_ids for rest in rests for token in rest):
         raise UserError("the judge template must place {{ images }} before {{ candidate }}: branches are text")
     # the verdict's place is the one that the appended token is predicted at

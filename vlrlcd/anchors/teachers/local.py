@@ -100,9 +100,7 @@ class LocalTeacher:
         batch = adapter.collate(rows).to(adapter.model.device)
         sampled = {"do_sample": True, "temperature": settings.temperature} if settings.temperature else {}
         ids_BL = adapter.model.generate(
-            input_ids=batch.ids_BP,
-            attention_mask=batch.mask_BP.long(),
-            **batch.images,
+            **adapter.stock_inputs(batch),
             max_new_tokens=settings.max_tokens,
             eos_token_id=list(adapter.stop_ids),
             pad_token_id=adapter.stop_ids[0],
@@ -146,7 +144,7 @@ def _reply(adapter: ModelAdapter, row: PromptRow, answer: list[int]) -> TeacherR
     usage = {
         "prompt_tokens": len(row.ids),
         "completion_tokens": len(tokens) + (end is not None),
-        "prompt_tokens_details": {"image_tokens": sum(row.image_tokens)},
+        "prompt_tokens_details": {"image_tokens": row.image_tokens},
     }
     text = adapter.chat.decode(tokens).strip()
     if not text:

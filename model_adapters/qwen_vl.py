@@ -1,0 +1,68 @@
+"""Qwen-VL: images of any resolution, rotary positions on three axes (time, height, width)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from model_adapters.base import Prefix, PromptBatch, Tokens
+from model_adapters.vision import VisionAdapter
+
+
+class QwenVLAdapter(VisionAdapter):
+    """Qwen2-VL, and Qwen2.5-VL with its windowed tower."""
+
+    model_types = ("qwen2_vl", "qwen2_5_vl")
+    modules = {"vision_tower": ("model.visual",), "projector": ("model.visual.merger",)}
+    processor_needs = ("image_processor.merge_size", "image_processor.patch_size", "image_processor.size")
+
+    @property
+    def placeholder_ids(self) -> Tokens:
+        return (self.config.image_token_id, self.config.video_token_id)
+
+    def limit_pixels(self, least: int, most: int) -> None:
+        bounds = self.processor.image_processor.size
+        bounds["shortest_edge"] = least or bounds["shortest_edge"]
+        bounds["longest_edge"] = most or bounds["longest_edge"]
+
+    def image_features(self, images: dict[str, Tensor]) -> list[Tensor]:
+        found = self.model.model.get_image_features(images["pixel_values"], images["image_grid_thw"])
+        return [torch.cat(found.pooler_output)]
+
+    def positions(self, batch: PromptBatch) -> Tensor:
+        if not batch.images:
+            return super().positions(batch).expand(3, -1, -1)
+        # row by row in Python: on a GPU each of its many small reads would wait for the device
+        ids_BP, grids = batch.ids_BP.cpu(), batch.images["image_grid_thw"].cpu()
+        positions_3BP, _ = self.model.model.get_rope_index(
+            ids_BP, self._kinds(ids_BP), image_grid_thw=grids, attention_mask=batch.mask_BP.cpu()
+        )
+        return positions_3BP.to(batch.ids_BP.device)
+
+    def _kinds(self, ids_BP: Tensor) -> Tensor:
+        """1 for an image's tokens, 0 for text."""
+        return (ids_BP == self.config.image_token_id).long()
+
+    def stock_inputs(self, batch: PromptBatch) -> dict[str, Tensor]:
+        return {**super().stock_inputs(batch), "mm_token_type_ids": self._kinds(batch.ids_BP)}
+
+
+class Qwen3VLAdapter(QwenVLAdapter):
+    """Qwen3-VL: features of inner layers of the tower are added inside the decoder (deepstack)."""
+
+    model_types = ("qwen3_vl",)
+    modules = {
+        "vision_tower": ("model.visual",),
+        "projector": ("model.visual.merger", "model.visual.deepstack_merger_list"),
+    }
+
+    def image_features(self, images: dict[str, Tensor]) -> list[Tensor]:
+        found = self.model.model.get_image_features(images["pixel_values"], images["image_grid_thw"])
+        return [torch.cat(found.pooler_output), *(torch.cat(layer) for layer in found.deepstack_features)]
+
+    def prefix_inputs(self, prefix: Prefix, length: int) -> dict[str, Any]:
+        if not prefix.deep_features:
+            return {}
+        is_image_BL = pad(prefix.is_image_BP, (0, length - prefix.is_image_BP.shape[1]))
+        return {"visual_pos_masks": is_image_BL, "deepstack_visual_embeds": prefix.deep_features}

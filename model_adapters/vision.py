@@ -1,0 +1,107 @@
+"""What families that see have in common: image features take the places of placeholder tokens."""
+
+from abc import abstractmethod
+from functools import cached_property
+from operator import attrgetter
+from typing import ClassVar
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from model_adapters.base import AdapterError, ModelAdapter, Prefix, PromptBatch, Tokens
+
+BLANK_SIDE = 64
+TEXT_TENSORS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
+
+
+class VisionAdapter(ModelAdapter):
+    """A family with an image tower. It writes `image_features`; what transformers names otherwise, it overrides."""
+
+    sees_images = True
+    modules: ClassVar[dict[str, tuple[str, ...]]] = {
+        "vision_tower": ("model.vision_tower",),
+        "projector": ("model.multi_modal_projector",),
+    }
+    processor_needs: ClassVar[tuple[str, ...]] = ("image_processor",)
+    """Attributes of the processor, dotted, without which images cannot be encoded or counted."""
+
+    def __init__(self, checkpoint: str, config, chat_template: str = ""):
+        super().__init__(checkpoint, config, chat_template)
+        lacking = [name for name in ("image_processor", *self.processor_needs) if not self._processor_has(name)]
+        if lacking:
+            raise AdapterError(
+                f"{checkpoint}: the processor lacks {', '.join(lacking)}, which model_type '{config.model_type}' "
+                "needs; copy the processor's files (processor_config.json, preprocessor_config.json) from the original "
+                "checkpoint."
+            )
+
+    def _processor_has(self, name: str) -> bool:
+        try:
+            return attrgetter(name)(self.processor) is not None
+        except AttributeError:
+            return False
+
+    @property
+    def placeholder_ids(self) -> Tokens:
+        return (self.config.image_token_id,)
+
+    @property
+    def decoder(self) -> nn.Module:
+        return self.model.model.language_model
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        return self.model.lm_head(hidden)
+
+    @abstractmethod
+    def image_features(self, images: dict[str, Tensor]) -> list[Tensor]:
+        """The tower's output for the family's tensors, `[image places, H]` in the order of the images.
+
+        More tensors of this shape after the first are `Prefix.deep_features`.
+        """
+
+    def image_token_counts(self, sizes_hw: list[tuple[int, int]]) -> list[int]:
+        """Placeholders that images of these heights and widths take. Raises ValueError for one that it cannot take."""
+        return self.processor._get_num_multimodal_tokens(image_sizes=sizes_hw)["num_image_tokens"]
+
+    def image_ids(self, sizes_hw: list[tuple[int, int]]) -> list[Tokens]:
+        found = []
+        for height, width in sizes_hw:
+            try:
+                (count,) = self.image_token_counts([(height, width)])
+            except ValueError as error:
+                raise self._unfit(height, width, str(error)) from None
+            if count < 1:
+                raise self._unfit(height, width, "it is smaller than one token")
+            found.append((self.config.image_token_id,) * count)
+        return found
+
+    def _unfit(self, height: int, width: int, reason: str) -> AdapterError:
+        return AdapterError(
+            f"an image {width} pixels wide and {height} high cannot be shown to model_type '{self.config.model_type}' "
+            f"({reason}); crop or scale it, or leave the row out"
+        )
+
+    def encode_images(self, images: list) -> dict[str, Tensor]:
+        if not images:
+            return {}
+        # the whole processor and not its image processor alone: it may hand that settings of its own
+        places = self.tokenizer.convert_ids_to_tokens(self.config.image_token_id) * len(images)
+        encoded = self.processor(text=[places], images=images, return_tensors="pt")
+        return {name: value for name, value in encoded.items() if name not in TEXT_TENSORS}
+
+    @cached_property
+    def _blank(self) -> dict[str, Tensor]:
+        return self.encode_images([Image.new("RGB", (BLANK_SIDE, BLANK_SIDE))])
+
+    def embed(self, batch: PromptBatch) -> Prefix:
+        embeds_BPH = self.embed_tokens(batch.ids_BP)
+        tensors = (batch.images or self._blank).items()
+        features_NH, *deep = self.image_features({name: value.to(embeds_BPH.device) for name, value in tensors})
+        if batch.images:
+            is_image_BP = batch.ids_BP == self.config.image_token_id
+            embeds_BPH = embeds_BPH.masked_scatter(is_image_BP[..., None], features_NH.to(embeds_BPH.dtype))
+        else:
+            is_image_BP = torch.zeros_like(batch.mask_BP)
+            embeds_BPH, deep = embeds_BPH + 0 * sum(each.sum() for each in (features_NH, *deep)), []
+        return Prefix(embeds_BPH, batch.mask_BP, self.positions(batch), is_image_BP, deep)
