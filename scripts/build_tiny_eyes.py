@@ -29,7 +29,9 @@ from vlrlcd.scenes.draw import draw
 from vlrlcd.scenes.world import COLOURS, SHAPES, SIZES, Scene, places, sample_scene_of
 
 GRID, PIXELS, PATCH = 2, 32, 16
-PROMPT = "a picture with {}"
+EMPTY = "nothing"
+LABELS = [*(" ".join(words) for words in product(SIZES, COLOURS, SHAPES)), EMPTY]
+"""All that can be said of a cell."""
 SPECIALS, BEGIN, END = ["<pad>", "<unk>"], "<begin>", "<end>"
 MODEL = {
     "embed_dim": 128,
@@ -41,25 +43,16 @@ WARMUP, DECAY = 50, 0.5
 Look = Callable[[Image.Image], Tensor]
 
 
-def labels_at(place: str) -> list[str]:
-    """All that can be said of a cell: every object, then that it is empty."""
-    looks = [" ".join(words) for words in product(SIZES, COLOURS, SHAPES)]
-    return [f"{look} at the {place}" for look in looks] + [f"nothing at the {place}"]
-
-
 def label_groups() -> list[dict]:
     """The content of labels.yaml: a group for each cell in reading order."""
-    return [{"say": 1, "prompt": PROMPT, "labels": labels_at(place)} for place in places(GRID)]
+    prompts = {place: f"a picture with {{}} at the {place}" for place in places(GRID)}
+    return [{"title": place, "prompt": prompt, "labels": list(LABELS)} for place, prompt in prompts.items()]
 
 
 def cell_labels(scene: Scene) -> list[int]:
-    """For each cell in reading order the place of its label in its group."""
-    found = {one.cell: f"{one.full_name} at the {scene.place(one)}" for one in scene.objects}
-    cells = product(range(GRID), repeat=2)
-    return [
-        labels_at(place).index(found.get(cell, f"nothing at the {place}"))
-        for cell, place in zip(cells, places(GRID), strict=True)
-    ]
+    """For each cell in reading order the place of its label."""
+    found = {one.cell: LABELS.index(one.full_name) for one in scene.objects}
+    return [found.get(cell, LABELS.index(EMPTY)) for cell in product(range(GRID), repeat=2)]
 
 
 def build_tokenizer(prompts: list[str]) -> PreTrainedTokenizerFast:
@@ -83,7 +76,8 @@ def build_untrained(folder: Path, prompts: list[str], seed: int) -> tuple[open_c
     model_cfg = {**MODEL, "text_cfg": {**MODEL["text_cfg"], "vocab_size": len(tokenizer)}}
     config = {"model_cfg": model_cfg, "preprocess_cfg": PREPROCESS}
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    (folder / "labels.yaml").write_text(yaml.safe_dump(label_groups(), sort_keys=False, width=120), encoding="utf-8")
+    labels = yaml.safe_dump(label_groups(), sort_keys=False, width=120)
+    (folder / "labels.yaml").write_text(labels, encoding="utf-8")
     torch.manual_seed(seed)
     model, _, look = open_clip.create_model_and_transforms(f"local-dir:{folder}", load_weights=False)
     return model, look
@@ -139,7 +133,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2e-3)
     args = parser.parse_args()
     started, rng = time.time(), np.random.default_rng(args.seed)
-    prompts = [PROMPT.format(label) for group in label_groups() for label in group["labels"]]
+    prompts = [group["prompt"].format(label) for group in label_groups() for label in group["labels"]]
     model, look = build_untrained(args.out, prompts, args.seed)
     tokens_GL = open_clip.get_tokenizer(f"local-dir:{args.out}")(prompts)
     teach(model, [sample_scene_of("pretrain", rng, GRID) for _ in range(args.scenes)], look, tokens_GL, args)

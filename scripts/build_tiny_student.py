@@ -214,7 +214,9 @@ def cell_contents(scene: Scene) -> list[list[int]]:
     ]
 
 
-def pretrain(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float) -> None:
+def pretrain(
+    adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float, captions_first: float
+) -> None:
     """Cross-entropy on the answers of the lessons, captions first."""
     trained = [parameter for parameter in adapter.model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=rate, weight_decay=0.01)
@@ -222,7 +224,7 @@ def pretrain(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: in
     bar = tqdm(range(steps), desc="pretraining", mininterval=10)
     captions, everything = (book.batches(batch_size, captions_only=only) for only in (True, False))
     for step in bar:
-        rows = next(captions if step < CAPTIONS_FIRST * steps else everything)
+        rows = next(captions if step < captions_first * steps else everything)
         branches = pack([[answer] for _, answer in rows])
         hidden_NH = predicting_states(adapter, adapter.collate([prompt for prompt, _ in rows]), branches)
         loss = -token_logps(adapter, hidden_NH, branches.target_N).mean()
@@ -253,7 +255,7 @@ def main() -> None:
     teach_tower(adapter, book, args.tower_steps, 4 * args.batch_size, args.rate / 2)
     # left to train at this rate, the tower loses the shapes again before the decoder has words for them
     adapter.model.get_submodule(adapter.modules["vision_tower"][0]).requires_grad_(False)
-    pretrain(adapter, book, args.steps, args.batch_size, args.rate)
+    pretrain(adapter, book, args.steps, args.batch_size, args.rate, CAPTIONS_FIRST)
     adapter.save(args.out)
     size = sum(file.stat().st_size for file in args.out.iterdir())
     print(f"{args.out}: {size / 2**20:.1f} MiB, {time.time() - started:.0f} s")

@@ -28,6 +28,8 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )
 HIDDEN, DESCRIBED_AT_ONCE = 96, 64
+CAPTIONS_FIRST = 0.05
+"""Share of the steps in which descriptions are only told again, which is learned at once."""
 
 
 class DescribedBook(LessonBook):
@@ -79,7 +81,7 @@ def main() -> None:
     parser.add_argument("--eyes", type=Path, default=Path("checkpoints/tiny-clip-scenes"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=20000)
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=1900)
     parser.add_argument("--batch-size", type=int, default=48)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--vocabulary", type=int, default=512)
@@ -89,7 +91,7 @@ def main() -> None:
     book.describe_all(Describer(str(args.eyes), label_groups(args.eyes / "labels.yaml")))
     build_untrained(args.out, book.texts(), args.vocabulary, args.seed)
     book.adapter = adapter_for(args.out).load_model(torch.float32)
-    pretrain(book.adapter, book, args.steps, args.batch_size, args.rate)
+    pretrain(book.adapter, book, args.steps, args.batch_size, args.rate, CAPTIONS_FIRST)
     book.adapter.save(args.out)
     size = sum(file.stat().st_size for file in args.out.iterdir())
     print(f"{args.out}: {size / 2**20:.1f} MiB, {time.time() - started:.0f} s")

@@ -16,7 +16,7 @@ def told(scene):
     """What a describer without fault says."""
     found = {one.cell: one.full_name for one in scene.objects}
     cells = [(row, col) for row in range(2) for col in range(2)]
-    return " ".join(f"{found.get((r, c), 'nothing')} at the {PLACES[2][r][c]}." for r, c in cells)
+    return " ".join(f"{PLACES[2][r][c]}: {found.get((r, c), 'nothing')}." for r, c in cells)
 
 
 def test_held_out_drawings_are_described_as_they_are():
