@@ -28,10 +28,11 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# torch and torchvision come as a pair: one from another index than the other does not find its operators
 .venv/installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) torch torchvision
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --editable ".[test]"
 	touch $@
 

@@ -29,11 +29,12 @@ from transformers import (
 
 from model_adapters import ModelAdapter, PromptRow, adapter_for
 from vlrlcd.data.card import load_card
+from vlrlcd.data.example import Message
 from vlrlcd.data.prompts import Templates
 from vlrlcd.head import token_logps
 from vlrlcd.prefix_branches import pack, predicting_states
 from vlrlcd.scenes.draw import draw
-from vlrlcd.scenes.lessons import lesson
+from vlrlcd.scenes.lessons import Lesson, lesson
 from vlrlcd.scenes.questions import pose
 from vlrlcd.scenes.world import COLOURS, SHAPES, SIZES, Scene
 
@@ -54,12 +55,12 @@ EXTRA_WORDS = " USER: ASSISTANT: Yes No yes no A B C D"
 Row = tuple[PromptRow, tuple[int, ...]]
 
 
-def build_tokenizer(texts: list[str], size: int) -> PreTrainedTokenizerFast:
+def build_tokenizer(texts: list[str], size: int, placeholders: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
     """A byte-level BPE: any text survives it, and the words of the scenes are one token each."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    specials = ["<pad>", "<s>", "</s>", "<image>"]
+    specials = ["<pad>", "<s>", "</s>", *placeholders]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=size, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
@@ -70,7 +71,7 @@ def build_tokenizer(texts: list[str], size: int) -> PreTrainedTokenizerFast:
         pad_token="<pad>",
         bos_token="<s>",
         eos_token="</s>",
-        additional_special_tokens=["<image>"],
+        additional_special_tokens=list(placeholders),
         model_max_length=1024,
     )
 
@@ -78,7 +79,7 @@ def build_tokenizer(texts: list[str], size: int) -> PreTrainedTokenizerFast:
 def build_untrained(folder: Path, texts: list[str], vocabulary: int, seed: int) -> None:
     """Writes the checkpoint with random weights: model, processor and chat template."""
     torch.manual_seed(seed)
-    tokenizer = build_tokenizer(texts, vocabulary)
+    tokenizer = build_tokenizer(texts, vocabulary, ("<image>",))
     image_processor = CLIPImageProcessorPil(
         size={"shortest_edge": PIXELS},
         crop_size={"height": PIXELS, "width": PIXELS},
@@ -145,7 +146,7 @@ class LessonBook:
         self.pixels: list[dict[str, torch.Tensor]] = []
 
     def texts(self) -> list[str]:
-        lessons = [lesson(*posed, self.templates, self.rng, captions_only=False) for posed in self.posed]
+        lessons = [self._lesson(index, captions_only=False) for index in range(len(self.posed))]
         words = [part["text"] for le in lessons for m in le.messages for part in m["content"] if part["type"] == "text"]
         return words + [f" {le.answer}" for le in lessons] + [EXTRA_WORDS] * 50
 
@@ -163,10 +164,15 @@ class LessonBook:
                 yield pool[cut * size : (cut + 1) * size]
 
     def _row(self, index: int, captions_only: bool) -> Row:
-        learned = lesson(*self.posed[index], self.templates, self.rng, captions_only)
+        learned = self._lesson(index, captions_only)
+        return self._prompt(index, learned.messages), self.adapter.encode_answer(learned.answer)
+
+    def _lesson(self, index: int, captions_only: bool) -> Lesson:
+        return lesson(*self.posed[index], self.templates, self.rng, captions_only)
+
+    def _prompt(self, index: int, messages: list[Message]) -> PromptRow:
         images = tuple(self.adapter.image_ids([(PIXELS, PIXELS)]))
-        prompt = PromptRow(self.adapter.encode_text(learned.messages, images), self.pixels[index], images)
-        return prompt, self.adapter.encode_answer(learned.answer)
+        return PromptRow(self.adapter.encode_text(messages, images), self.pixels[index], images)
 
 
 def rise_and_fall(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
@@ -208,17 +214,17 @@ def cell_contents(scene: Scene) -> list[list[int]]:
     ]
 
 
-def pretrain(adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float) -> None:
+def pretrain(
+    adapter: ModelAdapter, book: LessonBook, steps: int, batch_size: int, rate: float, captions_first: float
+) -> None:
     """Cross-entropy on the answers of the lessons, captions first."""
-    # left to train at this rate, the tower loses the shapes again before the decoder has words for them
-    adapter.model.get_submodule(adapter.modules["vision_tower"][0]).requires_grad_(False)
     trained = [parameter for parameter in adapter.model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=rate, weight_decay=0.01)
     schedule = rise_and_fall(optimiser, steps)
     bar = tqdm(range(steps), desc="pretraining", mininterval=10)
     captions, everything = (book.batches(batch_size, captions_only=only) for only in (True, False))
     for step in bar:
-        rows = next(captions if step < CAPTIONS_FIRST * steps else everything)
+        rows = next(captions if step < captions_first * steps else everything)
         branches = pack([[answer] for _, answer in rows])
         hidden_NH = predicting_states(adapter, adapter.collate([prompt for prompt, _ in rows]), branches)
         loss = -token_logps(adapter, hidden_NH, branches.target_N).mean()
@@ -247,7 +253,9 @@ def main() -> None:
     adapter = adapter_for(args.out).load_model(torch.float32)
     book.draw_all(adapter)
     teach_tower(adapter, book, args.tower_steps, 4 * args.batch_size, args.rate / 2)
-    pretrain(adapter, book, args.steps, args.batch_size, args.rate)
+    # left to train at this rate, the tower loses the shapes again before the decoder has words for them
+    adapter.model.get_submodule(adapter.modules["vision_tower"][0]).requires_grad_(False)
+    pretrain(adapter, book, args.steps, args.batch_size, args.rate, CAPTIONS_FIRST)
     adapter.save(args.out)
     size = sum(file.stat().st_size for file in args.out.iterdir())
     print(f"{args.out}: {size / 2**20:.1f} MiB, {time.time() - started:.0f} s")

@@ -17,6 +17,7 @@ from vlrlcd.scenes.release import ensure_release
 from vlrlcd.trainer import train
 
 QUICKSTART = "configs/quickstart.yaml"
+DRAWN = (QUICKSTART, "configs/quickstart_text.yaml")
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def main() -> None:
     start_processes()
     chosen = config_file() or QUICKSTART
     # never draws into a folder of the user's own
-    if chosen == QUICKSTART and config.data.root == DataConfig().root:
+    if chosen in DRAWN and config.data.root == DataConfig().root:
         ranks.once(lambda: ensure_release(config.data.root))
     try:
         train(config, chosen)

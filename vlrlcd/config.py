@@ -67,6 +67,29 @@ class DataConfig:
 
 
 @dataclass(kw_only=True)
+class EyesConfig:
+    """Words in the place of images, for a student that reads text only (docs/text_only_students.md).
+
+    Attributes:
+        checkpoint: the open_clip model that finds the tags: a folder with open_clip_config.json and weights, or a
+            weights file; empty describes nothing.
+        architecture: open_clip's name for the model of a weights file, such as ViT-B-32-quickgelu.
+        captioner: folder of a CoCa model whose caption stands before the tags; empty leaves captions out.
+        labels: YAML of the label groups; empty is the data set's own.
+        cache: the SQLite file that keeps every description; empty is descriptions.sqlite under data.root, or a file in
+            anchors/ where data.root is a hub id.
+        batch_size: images described at once.
+    """
+
+    checkpoint: str = ""
+    architecture: str = ""
+    captioner: str = ""
+    labels: str = ""
+    cache: str = ""
+    batch_size: int = 64
+
+
+@dataclass(kw_only=True)
 class AnchorsConfig:
     """The teacher's answers, one per prompt, and which of them are trained on.
 
@@ -256,7 +279,7 @@ class EvaluationConfig:
         split: held-out split; empty leaves the evaluation out.
         limit: use the first so many prompts; 0 is all.
         direct: also ask without choices and score the direct answer.
-        blind: also answer with every image blanked, after stage II.
+        blind: also answer with every image, or every description of one, blanked, after stage II.
         prompts_per_pass: prompts decoded at once in each process.
         resamples: bootstrap resamples of each 95 % interval.
     """
@@ -297,6 +320,7 @@ class Config:
     run: RunConfig = field(default_factory=RunConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    eyes: EyesConfig = field(default_factory=EyesConfig)
     anchors: AnchorsConfig = field(default_factory=AnchorsConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -338,6 +362,7 @@ def check(config: Config) -> None:
         "teacher.timeout_s": config.teacher.timeout_s,
         "teacher.attempts": config.teacher.attempts,
         "model.lora_alpha": config.model.lora_alpha,
+        "eyes.batch_size": config.eyes.batch_size,
     }
     not_negative = {
         "stage1.epochs": config.stage1.epochs,
@@ -376,6 +401,9 @@ def check(config: Config) -> None:
         raise UserError(f"engine.warmup={config.engine.warmup} must lie in [0, 1).")
     if config.ranking.gamma and not config.ranking.tau:
         raise UserError("ranking.gamma is given but ranking.tau is not: the calibration of tau takes gamma as 1 / tau.")
+    for key in ("architecture", "captioner", "labels", "cache"):
+        if getattr(config.eyes, key) and not config.eyes.checkpoint:
+            raise UserError(f"eyes.{key} is given but eyes.checkpoint is not: name the open_clip model of the tags.")
     refuse_secrets(config.teacher.base_url, config.teacher.api_key_env, config.teacher.extra_body)
     if config.run.resume and not config.run.name:
         raise UserError("run.resume needs run.name, the run to go on with.")

@@ -37,6 +37,7 @@ class Group:
         checkable: the task's answers name a choice, so right and wrong can be told apart.
         candidates: the K sampled answers, equal ones folded into one.
         weight: 1, or 0 for a group that only fills up a process's share of a step.
+        descriptions: what the student is told of each image; empty where it sees them.
     """
 
     example: Example
@@ -46,6 +47,7 @@ class Group:
     checkable: bool
     candidates: list[Candidate] = field(default_factory=list)
     weight: float = 1.0
+    descriptions: list[str] = field(default_factory=list)
 
     def judge(self, text: str) -> bool | None:
         """Whether an answer names the right choice; None where nobody can tell."""

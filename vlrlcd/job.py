@@ -10,6 +10,7 @@ from vlrlcd.anchors.ready import ReadyAnchors, ready_anchors
 from vlrlcd.cli import same_command
 from vlrlcd.config import Config, used_stages
 from vlrlcd.data.card import Card, load_card
+from vlrlcd.data.descriptions import check_eyes, describe_all, image_sources
 from vlrlcd.data.encode import check_lengths, image_ids
 from vlrlcd.data.example import Example
 from vlrlcd.data.images import check_images
@@ -47,7 +48,8 @@ class Job:
 def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     """Reads and checks configuration, checkpoint family, data, images, lengths and anchors, in this order; no network.
 
-    The first process alone decodes images, counts tokens and opens the anchor store; the others are told the anchors.
+    The first process alone decodes and describes images, counts tokens and opens the anchor store; the others are told
+    descriptions and anchors.
 
     Args:
         config: everything that the run depends on.
@@ -62,14 +64,15 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     adapter = student_adapter(config.model)
     part_tuning(adapter, config.model)
     _check_scorer(config, adapter)
+    check_eyes(config, adapter)
     card = load_card(config.data.dataset)
-    templates = Templates(card)
     train = training_examples(config, card)
     held_out = held_out_examples(config, card)
     _check_processes(config, train)
+    ranks.once(lambda: check_images([*train, *held_out]))
+    templates = _templates(config, card, [*train, *held_out])
 
     def checked_anchors() -> ReadyAnchors:
-        check_images([*train, *held_out])
         check_lengths(adapter, templates, [*train, *held_out], config.sampling.max_new_tokens)
         _check_oracle(config, card, train)
         command = same_command("scripts/collect_anchors.py", source)
@@ -83,6 +86,15 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     return Job(adapter, card, templates, train, held_out, layout, anchors)
 
 
+def _templates(config: Config, card: Card, examples: list[Example]) -> Templates:
+    """The data set's templates; with eyes, words stand for each image of the examples."""
+    templates, sources = Templates(card), image_sources(examples)
+    if not config.eyes.checkpoint or not sources:
+        return templates
+    texts = ranks.once(lambda: describe_all(config, card, sources))
+    return templates.described(dict(zip(sources, texts, strict=True)).__getitem__)
+
+
 def _check_judge_lengths(
     config: Config, adapter: ModelAdapter, templates: Templates, train: list[Example], anchors: dict[str, str]
 ) -> None:
@@ -91,7 +103,8 @@ def _check_judge_lengths(
     for example in train:
         if (anchor := anchors.get(example.id)) is None:
             continue
-        row, answer = PromptRow((), {}, image_ids(adapter, example)), adapter.encode_answer(anchor)
+        images = image_ids(adapter, example, templates.render("student", example))
+        row, answer = PromptRow((), {}, images), adapter.encode_answer(anchor)
         prompt = layout(adapter, templates, Group(example, row, anchor, answer, checkable=False))
         tokens = len(prompt.row.ids) + max(len(branch) for branch in prompt.branches)
         if tokens + longest > adapter.max_positions:

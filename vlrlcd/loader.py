@@ -47,7 +47,8 @@ class GroupLoader:
     def _group(self, example: Example, weight: float) -> Group:
         anchor = self.anchors[example.id]
         row = encode(self.adapter, self.templates.render("student", example))
-        return Group(example, row, anchor, self.adapter.encode_answer(anchor), self.checkable, weight=weight)
+        answer, said = self.adapter.encode_answer(anchor), self.templates.descriptions(example)
+        return Group(example, row, anchor, answer, self.checkable, weight=weight, descriptions=said)
 
 
 def shuffled_anchors(anchors: dict[str, str], seed: int) -> dict[str, str]:

@@ -43,6 +43,7 @@ def group_record(group: Group, ranking: Ranking, row: int, outcome: Outcome, ste
         "step": step,
         "id": group.example.id,
         "images": [None if isinstance(image, bytes) else str(image) for image in group.example.images],
+        "descriptions": group.descriptions,
         "question": group.example.question,
         "choices": list(group.example.choices),
         "answer": group.example.answer,

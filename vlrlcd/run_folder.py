@@ -27,6 +27,7 @@ MAY_CHANGE = {
     *("teacher.base_url", "teacher.api_key_env", "teacher.api_key_file", "teacher.allow_plain_http"),
     *("teacher.concurrency", "teacher.requests_per_minute", "teacher.tokens_per_minute", "teacher.timeout_s"),
     *("teacher.attempts", "teacher.max_tokens_field", "teacher.prices", "teacher.device_map", "anchors.store"),
+    *("eyes.cache", "eyes.batch_size"),
 }
 """Keys that a resumed run may have otherwise: where and how often it saves, how much memory it takes, and how the
 teacher is reached, who is not asked again."""

@@ -15,13 +15,16 @@ COLUMNS = {
     "truthful_rationales": "true rationales",
     "claims_per_rationale": "claims",
 }
-PERCENT = {"accuracy", "direct_answer", "truthful_rationales"}
+PERCENT = {"accuracy", "direct_answer", "truthful_rationales", "gain_from_sight"}
 
 
 def print_start(config: Config, job: Job, run: RunFolder) -> None:
     """Run, student, data, teacher calls."""
     print(f"run          {run.path}")
     print(f"student      {config.model.checkpoint} ({job.adapter.config.model_type}, {config.model.tuning})")
+    if config.eyes.checkpoint:
+        named = (config.eyes.checkpoint, config.eyes.captioner)
+        print(f"eyes         {' and '.join(filter(None, named))}: the student is told its images in words")
     print(f"processes    {ranks.count()}, ZeRO stage {job.layout['ZeRO stage']} ({config.engine.deepspeed})")
     print(f"data         {job.card.name}: {len(job.train)} training prompts, {len(job.held_out)} held out")
     for line in _teacher_lines(job, config.sampling.candidates):
@@ -50,7 +53,7 @@ def print_stage(config: Config, stage: str, steps: int, trainable: list[dict], s
 
 
 def print_results(run: RunFolder, job: Job, config: Config, page: Path) -> None:
-    """The table: one line per stage, the last one blind."""
+    """The table: one line per stage, the last one blind, and by how much sight helps, paired by question."""
     stages = run.evaluation(job.card.name, config.evaluation.split)
     if stages:
         print(f"\n{job.card.title}, {config.evaluation.split}, 95 % intervals")
@@ -60,6 +63,7 @@ def print_results(run: RunFolder, job: Job, config: Config, page: Path) -> None:
         last = list(stages.values())[-1]
         if "accuracy_blind" in last:
             print(f"{'stage2, blind':<18}{_cell('accuracy', last['accuracy_blind']):>25}")
+            print(f"{'gain from sight':<18}{_cell('gain_from_sight', last['gain_from_sight']):>25}")
         if "majority" in last:
             print(f"{'majority answer':<18}{_cell('accuracy', last['majority']):>25}")
     aucs = [value for value in run.logged("stage2", "auc") if value is not None]

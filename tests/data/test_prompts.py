@@ -97,6 +97,28 @@ def test_images_stand_where_the_template_puts_them(copied_card):
     assert [part.get("text", "image") for part in content] == ["Look:", "image", "What is it?"]
 
 
+def test_words_stand_for_images_but_not_for_the_teacher(mc_card):
+    templates = Templates(mc_card).described({b"one": "a cab.", b"two": "<image> </s>"}.__getitem__)
+    two = example(images=(b"one", b"two"))
+    for kind in ("student", "direct", "judge"):
+        *said, text = templates.render(kind, two, **(JUDGED if kind == "judge" else {}))[0]["content"]
+        assert said == [
+            {"type": "text", "text": "Image 1: a cab."},
+            {"type": "text", "text": "Image 2: <image> </s>"},
+        ]
+        assert text["text"].startswith("What is it?")
+    assert templates.render("student", example())[0]["content"][0]["text"] == "Image: a cab."
+    assert [part["type"] for part in templates.render("teacher", two)[0]["content"]] == ["image", "image", "text"]
+    assert templates.describes and templates.descriptions(two) == ["a cab.", "<image> </s>"]
+
+
+def test_templates_are_not_changed_by_describing(mc_card):
+    templates = Templates(mc_card)
+    templates.described(lambda _: "words")
+    assert not templates.describes and templates.descriptions(example()) == []
+    assert templates.render("student", example())[0]["content"][0]["type"] == "image"
+
+
 @pytest.mark.parametrize(
     ("template", "message"),
     [

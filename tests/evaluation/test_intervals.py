@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlrlcd.evaluation.intervals import interval
+from vlrlcd.evaluation.intervals import differences, interval
 
 
 def test_nothing_counts():
@@ -67,3 +67,19 @@ def test_bounds_lie_within_the_values_and_do_not_depend_on_the_order(values, dat
     if counted:
         ends = [min(counted), found["low"], found["high"], max(counted)]
         assert all(left <= right + 1e-12 for left, right in pairwise(ends))
+
+
+def test_the_interval_of_differences_is_the_paired_one():
+    """Two accuracies that rise and fall together: their difference is known better than either."""
+    rng = np.random.default_rng(0)
+    hard = rng.random(400) < 0.5
+    one = [float(h or rng.random() < 0.1) for h in hard]
+    other = [float(h) for h in hard]
+    paired = interval(differences(one, other), 2000, 0)
+    assert paired["value"] == pytest.approx(np.mean(one) - np.mean(other))
+    widths = [found["high"] - found["low"] for found in (paired, interval(one, 2000, 0))]
+    assert paired["low"] > 0 and widths[0] < widths[1] / 2
+
+
+def test_a_difference_needs_both_values():
+    assert differences([1.0, None, 0.0, 1.0], [0.0, 1.0, None, 1.0]) == [1.0, None, None, 0.0]

@@ -64,7 +64,7 @@ def test_it_evaluates_and_reports(run):
     task, _, folder = run
     table = json.loads((folder / "eval.json").read_text())[task]["val"]
     assert list(table) == ["pretrained", "stage1", "stage2"]
-    measured = {"accuracy", "majority", "accuracy_blind", "direct_answer", "truncated"}
+    measured = {"accuracy", "majority", "accuracy_blind", "gain_from_sight", "direct_answer", "truncated"}
     wanted = measured if task == "aokvqa_mc" else {"direct_answer", "truncated"}
     assert table["stage2"].keys() == wanted
     assert all(cell["n"] == 2 for cell in table["stage2"].values())

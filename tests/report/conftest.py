@@ -158,6 +158,7 @@ def _evaluation():
             "truthful_rationales": metric(truthful),
             "claims_per_rationale": metric(claims, 0.1),
             "accuracy_blind": metric(0.268),
+            "gain_from_sight": metric(accuracy - 0.268),
             "majority": metric(0.262),
         }
 

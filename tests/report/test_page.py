@@ -43,6 +43,18 @@ def rewrite_first_sample(run, **changes):
     samples.write_text(json.dumps({**json.loads(first), **changes}) + "\n" + "".join(rest))
 
 
+def test_the_gain_from_sight_has_its_sign_and_no_track(run):
+    page = page_of(run)
+    assert "Gain from sight" in page and "+47.8" in page and "+43.8 to +51.8" in page
+
+
+def test_what_a_student_without_sight_was_told_stands_with_its_picture(run):
+    assert "What the student was told" not in page_of(run)
+    rewrite_first_sample(run, descriptions=["a star.", PLANTED])
+    page = page_of(run)
+    assert "What the student was told: a star." in page and PLANTED not in page
+
+
 def test_the_first_screen_says_what_how_good_and_at_what_cost(run):
     page = page_of(run)
     for said in ("48.2 %", "53.1 %", "74.6 %", "70.6 to 78.6", "26.8 %", "26.2 %", "1.91", "500 questions"):

@@ -69,7 +69,7 @@ def test_the_evaluation_has_every_stage_with_intervals(run):
     table = json.loads((run / "eval.json").read_text())["aokvqa_mc"]["val"]
     assert list(table) == ["pretrained", "stage1", "stage2"]
     for stage, found in table.items():
-        assert found.keys() == MEASURED | ({"accuracy_blind"} if stage == "stage2" else set())
+        assert found.keys() == MEASURED | ({"accuracy_blind", "gain_from_sight"} if stage == "stage2" else set())
         for cell in found.values():
             assert cell.keys() == {"value", "low", "high", "n"}
             assert cell["low"] <= cell["value"] <= cell["high"]

@@ -16,6 +16,7 @@ from vlrlcd.config import Config
 from vlrlcd.data.card import Card
 from vlrlcd.data.example import Example
 from vlrlcd.data.prompts import Templates
+from vlrlcd.data.splits import beside_data
 from vlrlcd.errors import UserError
 
 
@@ -55,9 +56,7 @@ class ReadyAnchors:
 
 def anchor_store(config: Config) -> Path:
     """Where the anchors are kept."""
-    root = Path(config.data.root).expanduser()
-    beside = root if root.is_dir() else Path("anchors") / config.data.root.replace("/", "--")
-    return Path(config.anchors.store or beside / "anchors.sqlite")
+    return Path(config.anchors.store or beside_data(config, "anchors.sqlite"))
 
 
 def ready_anchors(

@@ -34,6 +34,7 @@ class Card:
         splits: our split name -> another spelling that files may use (`val: validation`).
         required: fields that a record must have besides its id, its question and its images.
         hides_answers: splits whose records come without answers.
+        labels: YAML of what to look for in images, from the card's folder on (`vlrlcd/data/labels.py`).
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class Card:
     splits: dict[str, str] = field(default_factory=dict)
     required: list[str] = field(default_factory=list)
     hides_answers: list[str] = field(default_factory=list)
+    labels: str = "labels.yaml"
 
     @property
     def name(self) -> str:

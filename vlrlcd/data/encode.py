@@ -18,14 +18,15 @@ def encode(adapter: ModelAdapter, messages: list[Message]) -> PromptRow:
     return adapter.encode(parts)
 
 
-def image_ids(adapter: ModelAdapter, example: Example) -> tuple[tuple[int, ...], ...]:
-    """The ids that stand for each image of a row, from the sizes in the files' headers.
+def image_ids(adapter: ModelAdapter, example: Example, messages: list[Message]) -> tuple[tuple[int, ...], ...]:
+    """The ids that stand for each image of a row's prompt, from the sizes in the files' headers.
 
     Raises:
         UserError: names the row whose image the student cannot take.
     """
+    sources = [part["image"] for m in messages for part in m["content"] if part["type"] == "image"]
     try:
-        return tuple(adapter.image_ids([size_hw(source) for source in example.images]))
+        return tuple(adapter.image_ids([size_hw(source) for source in sources]))
     except AdapterError as error:
         raise UserError(f"{example.place}: {error}") from None
 
@@ -38,13 +39,15 @@ def check_lengths(adapter: ModelAdapter, templates: Templates, examples: list[Ex
             reads text only.
     """
     for example in tqdm(examples, desc="check lengths", unit="row", delay=5):
-        if example.images and not adapter.sees_images:
+        if example.images and not adapter.sees_images and not templates.describes:
             raise UserError(
                 f"{example.place}: has {len(example.images)} image(s), and {adapter.checkpoint} "
-                f"({adapter.config.model_type}) reads text only: choose a student that sees, or data without images."
+                f"({adapter.config.model_type}) reads text only: name a model that puts images into words "
+                "(eyes.checkpoint), or choose a student that sees, or data without images."
             )
-        images = image_ids(adapter, example)
-        tokens = len(adapter.encode_text(templates.render("student", example), images))
+        messages = templates.render("student", example)
+        images = image_ids(adapter, example, messages)
+        tokens = len(adapter.encode_text(messages, images))
         if tokens + max_new_tokens > adapter.max_positions:
             raise UserError(
                 f"{example.place}: the prompt has {tokens} tokens, {sum(map(len, images))} of them image, and with "

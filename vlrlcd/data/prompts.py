@@ -1,5 +1,7 @@
-"""`Templates`: a dataset's prompts, rendered to chat messages with the images in their place."""
+"""`Templates`: a dataset's prompts, rendered to chat messages with the images, or words for them, in their place."""
 
+from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,6 +13,9 @@ from vlrlcd.data.example import Example, ImageSource, Message
 from vlrlcd.errors import UserError
 
 KINDS = ("student", "teacher", "judge", "direct")
+SEES_ITSELF = "teacher"
+"""Whose images are never put into words."""
+Describe = Callable[[ImageSource], str]
 
 
 class Templates:
@@ -19,6 +24,7 @@ class Templates:
     def __init__(self, card: Card) -> None:
         """Compiles `student`, `teacher`, `judge` and `direct`. Raises UserError if one is missing or malformed."""
         self._folder = card.folder
+        self._describe: Describe | None = None
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(card.folder),
             undefined=jinja2.StrictUndefined,
@@ -27,8 +33,25 @@ class Templates:
         )
         self._templates = {kind: self._compile(environment, kind) for kind in KINDS}
 
+    @property
+    def describes(self) -> bool:
+        """Whether the student gets words in the place of images."""
+        return self._describe is not None
+
+    def described(self, describe: Describe) -> "Templates":
+        """The same templates, with these words for each image in every prompt but the teacher's."""
+        templates = copy(self)
+        templates._describe = describe
+        return templates
+
+    def descriptions(self, example: Example) -> list[str]:
+        """The words for each image of the example; none where images stand for themselves."""
+        return [self._describe(image) for image in example.images] if self._describe else []
+
     def render(self, kind: str, example: Example, **extra: str) -> list[Message]:
         """One user message: text parts, and an image part for each image where the template has `{{ images }}`.
+
+        A described image is a text part of its own instead.
 
         Args:
             kind: `student`, `teacher`, `judge` or `direct`.
@@ -44,7 +67,15 @@ class Templates:
             found = len(pieces) - 1
             raise UserError(f"{self._path(kind)} must hold {{{{ images }}}} once, but holds it {found} times")
         before, after = pieces
-        return [{"role": "user", "content": [*_text(before), *map(_image, example.images), *_text(after)]}]
+        return [{"role": "user", "content": [*_text(before), *self._images(kind, example), *_text(after)]}]
+
+    def _images(self, kind: str, example: Example) -> list[dict[str, Any]]:
+        if kind == SEES_ITSELF or not self._describe:
+            return [_image(source) for source in example.images]
+        names = [f"Image {number}" for number in range(1, len(example.images) + 1)]
+        names = names if len(names) > 1 else ["Image"] * len(names)
+        said = zip(names, self.descriptions(example), strict=True)
+        return [{"type": "text", "text": f"{name}: {words}"} for name, words in said]
 
     def _fill(self, kind: str, images: str, example: Example, extra: dict[str, str]) -> str:
         variables = {"images": images, "question": example.question, "choices": example.choices, **extra}

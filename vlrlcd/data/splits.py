@@ -1,5 +1,7 @@
 """The examples that a configuration names."""
 
+from pathlib import Path
+
 from vlrlcd.config import Config
 from vlrlcd.data.card import Card
 from vlrlcd.data.example import Example
@@ -18,6 +20,12 @@ def held_out_examples(config: Config, card: Card) -> list[Example]:
     if not wanted.split:
         return []
     return _limited(read_split(card, config.data.root, wanted.split, _images(config)), wanted.limit)
+
+
+def beside_data(config: Config, name: str) -> Path:
+    """Where what was made of the data is kept: under data.root, or in anchors/ where that is a hub id."""
+    root = Path(config.data.root).expanduser()
+    return (root if root.is_dir() else Path("anchors") / config.data.root.replace("/", "--")) / name
 
 
 def _images(config: Config) -> str | None:

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from vlrlcd.config import Config
+from vlrlcd.data.descriptions import BLANK
 from vlrlcd.data.encode import encode
 from vlrlcd.data.example import Example
 from vlrlcd.data.images import blank
 from vlrlcd.data.prompts import Templates
 from vlrlcd.engine import Engine
 from vlrlcd.evaluation import metrics, truth
-from vlrlcd.evaluation.intervals import interval
+from vlrlcd.evaluation.intervals import differences, interval
 from vlrlcd.evaluation.predictions import write_predictions
 from vlrlcd.job import Job
 from vlrlcd.processes import ranks
@@ -56,6 +57,13 @@ def blanked(examples: list[Example]) -> list[Example]:
     return [replace(example, images=tuple(blank(image) for image in example.images)) for example in examples]
 
 
+def blind(engine: Engine, templates: Templates, examples: list[Example], config: Config, label: str) -> Answers:
+    """What the student answers without sight: to grey images, or to descriptions that say nothing."""
+    if templates.describes:
+        return answer(engine, templates.described(lambda _: BLANK), examples, "student", config, label)
+    return answer(engine, templates, blanked(examples), "student", config, label)
+
+
 def evaluate(engine: Engine, config: Config, job: Job, stage: str, folder: Path) -> dict[str, dict]:
     """All metrics of one stage with 95 % intervals; writes `predictions_{split}_{stage}.json` into `folder`."""
     wanted, card, templates, examples, seen = config.evaluation, job.card, job.templates, job.held_out, job.train
@@ -67,9 +75,10 @@ def evaluate(engine: Engine, config: Config, job: Job, stage: str, folder: Path)
         scores["accuracy"] = metrics.multiple_choice(examples, explained.texts)
         scores["majority"] = metrics.majority(examples, seen)
         choices = metrics.chosen(examples, explained.texts)
-        if wanted.blind and engine.adapter.sees_images and stage == "stage2":
-            unseen = answer(engine, templates, blanked(examples), "student", config, f"{stage}, blind")
+        if wanted.blind and (engine.adapter.sees_images or templates.describes) and stage == "stage2":
+            unseen = blind(engine, templates, examples, config, f"{stage}, blind")
             scores["accuracy_blind"] = metrics.multiple_choice(examples, unseen.texts)
+            scores["gain_from_sight"] = differences(scores["accuracy"], scores["accuracy_blind"])
     direct = None
     if wanted.direct and any(example.direct_answers for example in examples):
         direct = answer(engine, templates, examples, "direct", config, f"{stage}, direct answers").texts

@@ -22,6 +22,11 @@ def interval(values: Sequence[float | None], resamples: int, seed: int) -> dict[
     return {"value": mean, "low": low, "high": high, "n": len(counted)}
 
 
+def differences(values: Sequence[float | None], others: Sequence[float | None]) -> list[float | None]:
+    """By example, None where either is; the interval of their mean is the paired one."""
+    return [None if None in pair else pair[0] - pair[1] for pair in zip(values, others, strict=True)]
+
+
 def _bounds(counted: np.ndarray, resamples: int, seed: int) -> tuple[float, float, float]:
     if counted[0] == counted[-1]:
         return (float(counted[0]),) * 3

@@ -55,6 +55,7 @@ class Group:
     step: str
     images: list[Thumbnail]
     images_left_out: int
+    descriptions: list[str]
     question: str
     choices: list[str]
     answer: str | None
@@ -81,6 +82,7 @@ def _group(row: dict[str, Any], folder: Path) -> Group:
         step=str(row.get("step", "")),
         images=[_thumbnail(image, folder) for image in images[:MOST_IMAGES]],
         images_left_out=max(len(images) - MOST_IMAGES, 0),
+        descriptions=[str(one) for one in sequence(row.get("descriptions"))],
         question=str(row.get("question", "")),
         choices=[str(choice) for choice in sequence(row.get("choices"))],
         answer=None if answer is None else str(answer),

@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlrlcd.report.read import Run, mapping, number, sequence
-from vlrlcd.report.wording import COUNTED, METRICS, ORIGIN, PHASES, STAGES, SUBJECT, duration, millions, plain, short
+from vlrlcd.report.wording import (
+    COUNTED,
+    DIFFERENCES,
+    METRICS,
+    ORIGIN,
+    PHASES,
+    STAGES,
+    SUBJECT,
+    duration,
+    millions,
+    plain,
+    short,
+)
 
 BLIND = "_blind"
 MAJORITY = "majority"
@@ -59,7 +71,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         *((f"Steps, {PHASES.get(stage, plain(stage)).lower()}", steps[stage]) for stage in sorted(steps)),
         *((title, _look_up(run.config, key)) for title, key in ORIGIN.items()),
     ]
-    return [(title, _said(value)) for title, value in known if value is not None]
+    return [(title, _said(value)) for title, value in known if value not in (None, "")]
 
 
 def phases(run: Run) -> list[Share]:
@@ -111,6 +123,9 @@ def _cell(name: str, metric: Mapping[str, Any]) -> Cell | None:
     value, low, high = (number(metric.get(key)) for key in ("value", "low", "high"))
     if value is None:
         return None
+    if name in DIFFERENCES:
+        between = "" if low is None or high is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
+        return Cell(f"{100 * value:+.1f}", between)
     is_share = name in METRICS and name not in COUNTED
     if low is None or high is None:
         return Cell(f"{100 * value:.1f} %", at=100 * value) if is_share else Cell(short(value))

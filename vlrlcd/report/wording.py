@@ -6,15 +6,19 @@ STAGE_HEADINGS = {"stage1": "Stage 1: imitating the anchors", "stage2": "Stage 2
 PHASES = {"stage1": "Stage 1", "stage2": "Stage 2", "sample": "Sampling", "rank": "Ranking", "train": "Training"}
 METRICS = {
     "accuracy": "Accuracy",
+    "gain_from_sight": "Gain from sight",
     "direct_answer": "Direct answer",
     "truthful_rationales": "Truthful rationales",
     "claims_per_rationale": "Claims per rationale",
     "truncated": "Cut off",
 }
 COUNTED = {"claims_per_rationale"}
+DIFFERENCES = {"gain_from_sight"}
+"""In points, above zero or below."""
 SUBJECT = {
     "Method": "stage2.method",
     "Student": "model.checkpoint",
+    "Eyes": "eyes.checkpoint",
     "Tuning": "model.tuning",
     "Data": "data.dataset",
     "Files": "data.root",
