@@ -1,8 +1,9 @@
 """The contract between a backbone family and the engine."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -45,15 +46,23 @@ class PromptRow:
 
 @dataclass
 class PromptBatch:
-    """Rows of every kind in one batch, left-padded: `ids_BP` long, `mask_BP` bool, `images` the family's tensors."""
+    """Rows of every kind in one batch, left-padded.
+
+    Attributes:
+        ids_BP: long.
+        mask_BP: bool, True where a token stands.
+        images: the family's tensors of all rows.
+        places: tokens of all rows whose embedding an image feature takes.
+    """
 
     ids_BP: Tensor
     mask_BP: Tensor
     images: dict[str, Any]
+    places: int = 0
 
     def to(self, device: torch.device) -> "PromptBatch":
         images = {key: value.to(device) for key, value in self.images.items()}
-        return PromptBatch(self.ids_BP.to(device), self.mask_BP.to(device), images)
+        return replace(self, ids_BP=self.ids_BP.to(device), mask_BP=self.mask_BP.to(device), images=images)
 
 
 @dataclass
@@ -101,6 +110,9 @@ class ModelAdapter(ABC):
         "lora": {"vision_tower": "frozen", "projector": "frozen", "language_model": "lora"},
     }
     """How each part is trained under `model.tuning` unless a run says otherwise."""
+    image_marks: ClassVar[str] = ""
+    """Regular expression of added tokens that the processor writes around images, where they are not flagged special:
+    a user's words must not become them."""
     auto_model: ClassVar[type] = AutoModelForImageTextToText
     """What reads the weights."""
 
@@ -120,11 +132,11 @@ class ModelAdapter(ABC):
         try:
             # unless told so, transformers would ask at the terminal whether to run a checkpoint's own code
             self.processor = AutoProcessor.from_pretrained(checkpoint, trust_remote_code=False)
-        except (OSError, ValueError, TypeError) as error:
-            reason = str(error).splitlines()[0]
+        except (OSError, ValueError, TypeError, ImportError) as error:
+            reason = " ".join(str(error).split())[:300]
             raise AdapterError(
-                f"{checkpoint}: its processor cannot be read ({reason}); copy the processor's and tokenizer's files "
-                "from the original checkpoint."
+                f"{checkpoint}: its processor cannot be read ({reason}); install what it asks for, or copy "
+                "the processor's and tokenizer's files from the original checkpoint."
             ) from None
         # some tokenizers are made from nothing where their files are missing
         if not self.tokenizer("a", add_special_tokens=False)["input_ids"]:
@@ -165,9 +177,11 @@ class ModelAdapter(ABC):
 
     @cached_property
     def chat(self) -> ChatFormat:
-        placeholders = tuple(self.tokenizer.convert_ids_to_tokens(list(self.placeholder_ids)))
+        placeholders = self.tokenizer.convert_ids_to_tokens(list(self.placeholder_ids))
+        added = [token.content for token in self.tokenizer.added_tokens_decoder.values()]
+        marks = [token for token in added if re.fullmatch(self.image_marks, token)]
         try:
-            return ChatFormat(self.processor, placeholders)
+            return ChatFormat(self.processor, tuple(dict.fromkeys([*placeholders, *marks])))
         except TemplateError as error:
             raise AdapterError(
                 f"{self.checkpoint}: its chat template cannot render a question ({error}); mend it, or name another "
@@ -181,7 +195,7 @@ class ModelAdapter(ABC):
     @property
     @abstractmethod
     def placeholder_ids(self) -> tuple[int, ...]:
-        """Ids that stand for image content: never sampled, never in an answer."""
+        """Ids whose embeddings image features replace: never sampled, never in an answer. Not the marks around them."""
 
     @property
     @abstractmethod
@@ -207,8 +221,8 @@ class ModelAdapter(ABC):
     def limit_pixels(self, least: int, most: int) -> None:
         """Bounds the pixels that an image is scaled to; 0 leaves a bound as the checkpoint has it."""
         raise AdapterError(
-            f"{self.checkpoint} ({self.config.model_type}) takes images of a fixed size: leave out model.min_pixels "
-            "and model.max_pixels."
+            f"{self.checkpoint} ({self.config.model_type}) has no bounds for the pixels of an image: leave out "
+            "model.min_pixels and model.max_pixels."
         )
 
     def part_of(self, name: str) -> str:
@@ -272,8 +286,18 @@ class ModelAdapter(ABC):
         ids_BP = torch.tensor([[pad] * (longest - len(row.ids)) + list(row.ids) for row in rows])
         mask_BP = torch.tensor([[False] * (longest - len(row.ids)) + [True] * len(row.ids) for row in rows])
         keys = dict.fromkeys(key for row in rows for key in row.images)
-        images = {key: torch.cat([row.images[key] for row in rows if key in row.images]) for key in keys}
-        return PromptBatch(ids_BP, mask_BP, images)
+        images = {key: self._joined(key, [row.images[key] for row in rows if key in row.images]) for key in keys}
+        return PromptBatch(ids_BP, mask_BP, images, sum(row.ids.count(i) for row in rows for i in self.placeholder_ids))
+
+    def _joined(self, key: str, tensors: list[Tensor]) -> Tensor:
+        try:
+            return torch.cat(tensors)
+        except RuntimeError as error:
+            shapes = " and ".join(str(list(shape)) for shape in dict.fromkeys(tensor.shape for tensor in tensors))
+            raise AdapterError(
+                f"{type(self).__name__}.encode_images gives '{key}' in shapes {shapes}, which cannot be joined along "
+                f"the first axis ({str(error).splitlines()[0]})."
+            ) from None
 
     def embed_tokens(self, ids: Tensor) -> Tensor:
         """Embeddings of plain text tokens, `[...]` to `[..., H]`."""

@@ -24,7 +24,7 @@ class ChatFormat:
     def __init__(self, processor, placeholders: tuple[str, ...]):
         """Args:
         processor: a processor with a tokenizer, or a tokenizer; it must have a chat template.
-        placeholders: the strings that the template writes where an image stands.
+        placeholders: the strings that template and processor write where an image stands.
         """
         self.processor = processor
         self.tokenizer = getattr(processor, "tokenizer", processor)

@@ -11,5 +11,4 @@ class LlavaAdapter(VisionAdapter):
     processor_needs = ("patch_size", "vision_feature_select_strategy")
 
     def image_features(self, images: dict[str, Tensor]) -> list[Tensor]:
-        pixels = images["pixel_values"].to(self.model.dtype)
-        return [torch.cat(list(self.model.model.get_image_features(pixels).pooler_output))]
+        return [torch.cat(list(self.model.model.get_image_features(images["pixel_values"]).pooler_output))]

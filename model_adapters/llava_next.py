@@ -29,5 +29,5 @@ class LlavaNextAdapter(VisionAdapter):
         )
 
     def image_features(self, images: dict[str, Tensor]) -> list[Tensor]:
-        pixels = images["pixel_values"].to(self.model.dtype)
-        return [torch.cat(list(self.model.model.get_image_features(pixels, images["image_sizes"]).pooler_output))]
+        found = self.model.model.get_image_features(images["pixel_values"], images["image_sizes"])
+        return [torch.cat(list(found.pooler_output))]

@@ -50,7 +50,7 @@ def adapter_for(
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise AdapterError(f"{checkpoint}: no Hugging Face checkpoint could be read there ({reason})") from None
-    family = _imported(adapter, "model.adapter") if adapter else _family(checkpoint, config.model_type)
+    family = _imported(adapter, "the adapter") if adapter else _family(checkpoint, config.model_type)
     found = family(str(checkpoint), config, _read(chat_template))
     if min_pixels or max_pixels:
         found.limit_pixels(min_pixels, max_pixels)
@@ -61,15 +61,15 @@ def _imported(name: str, said: str) -> type[ModelAdapter]:
     try:
         found = pkgutil.resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise AdapterError(f"{said}={name} cannot be imported ({error}); write it as module:Class.") from None
+        raise AdapterError(f"{said} {name} cannot be imported ({error}); write it as module:Class.") from None
     if not (isinstance(found, type) and issubclass(found, ModelAdapter)):
-        raise AdapterError(f"{said}={name} is no class derived from model_adapters.ModelAdapter.")
+        raise AdapterError(f"{said} {name} is no class derived from model_adapters.ModelAdapter.")
     return found
 
 
 def _family(checkpoint: str | Path, model_type: str) -> type[ModelAdapter]:
     points = entry_points(group=ENTRY_POINTS)
-    offered = [*ADAPTERS, *(_imported(point.value, f"the entry point {point.name}") for point in points)]
+    offered = [*ADAPTERS, *(_imported(point.value, f"the adapter of entry point {point.name},") for point in points)]
     serving = [adapter for adapter in dict.fromkeys(offered) if model_type in adapter.model_types]
     if len(serving) > 1:
         rivals = " and ".join(f"{adapter.__module__}:{adapter.__qualname__}" for adapter in serving)

@@ -57,11 +57,16 @@ class VisionAdapter(ModelAdapter):
     def image_features(self, images: dict[str, Tensor]) -> list[Tensor]:
         """The tower's output for the family's tensors, `[image places, H]` in the order of the images.
 
+        Pixels have the embeddings' dtype.
+
         More tensors of this shape after the first are `Prefix.deep_features`.
         """
 
     def image_token_counts(self, sizes_hw: list[tuple[int, int]]) -> list[int]:
-        """Placeholders that images of these heights and widths take. Raises ValueError for one that it cannot take."""
+        """Placeholders that images of these heights and widths take, for `image_ids`, which alone asks for them.
+
+        Raises ValueError for an image that it cannot take.
+        """
         return self.processor._get_num_multimodal_tokens(image_sizes=sizes_hw)["num_image_tokens"]
 
     def image_ids(self, sizes_hw: list[tuple[int, int]]) -> list[Tokens]:
@@ -71,6 +76,11 @@ class VisionAdapter(ModelAdapter):
                 (count,) = self.image_token_counts([(height, width)])
             except ValueError as error:
                 raise self._unfit(height, width, str(error)) from None
+            except AttributeError as error:
+                raise AdapterError(
+                    f"{type(self).__name__}: its processor does not tell how many tokens an image takes ({error}); "
+                    "write image_token_counts or image_ids."
+                ) from None
             if count < 1:
                 raise self._unfit(height, width, "it is smaller than one token")
             found.append((self.config.image_token_id,) * count)
@@ -97,7 +107,12 @@ class VisionAdapter(ModelAdapter):
     def embed(self, batch: PromptBatch) -> Prefix:
         embeds_BPH = self.embed_tokens(batch.ids_BP)
         tensors = (batch.images or self._blank).items()
-        features_NH, *deep = self.image_features({name: value.to(embeds_BPH.device) for name, value in tensors})
+        features_NH, *deep = self.image_features({name: _like(value, embeds_BPH) for name, value in tensors})
+        if batch.images and len(features_NH) != batch.places:
+            raise AdapterError(
+                f"{type(self).__name__}: the tower gives {len(features_NH)} features for {batch.places} places of "
+                "images; image_ids must count as the processor does."
+            )
         if batch.images:
             is_image_BP = batch.ids_BP == self.config.image_token_id
             embeds_BPH = embeds_BPH.masked_scatter(is_image_BP[..., None], features_NH.to(embeds_BPH.dtype))
@@ -105,3 +120,8 @@ class VisionAdapter(ModelAdapter):
             is_image_BP = torch.zeros_like(batch.mask_BP)
             embeds_BPH, deep = embeds_BPH + 0 * sum(each.sum() for each in (features_NH, *deep)), []
         return Prefix(embeds_BPH, batch.mask_BP, self.positions(batch), is_image_BP, deep)
+
+
+def _like(value: Tensor, embeds: Tensor) -> Tensor:
+    """On the embeddings' device; pixels in their dtype, sizes as they are."""
+    return value.to(embeds.device, embeds.dtype if value.is_floating_point() else value.dtype)

@@ -122,6 +122,7 @@ class TeacherConfig:
         kind: column is the data set's own answers; chat an OpenAI-compatible endpoint, also asked through batch files;
             local a checkpoint on this machine; file answers that you have already.
         model: the model's name at the endpoint, or the checkpoint of a local teacher.
+        adapter: module:Class of a local teacher's adapter; empty looks config.model_type up.
         file: JSONL of teacher.kind=file, a line {"id": ..., "text": ...} per prompt.
         max_tokens: longest answer, in the teacher's tokens.
         temperature: 0 is greedy; null leaves it out of the request, for models that refuse it.
@@ -147,6 +148,7 @@ class TeacherConfig:
 
     kind: Literal["column", "chat", "local", "file"] = "column"
     model: str = ""
+    adapter: str = ""
     file: str = ""
     max_tokens: int = 512
     temperature: float | None = 0.0

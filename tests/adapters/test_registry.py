@@ -61,7 +61,7 @@ def test_an_adapter_is_named_by_the_configuration(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere.at_all:Adapter", r"model\.adapter=nowhere\.at_all:Adapter cannot be imported \(No module"),
+        ("nowhere.at_all:Adapter", r"the adapter nowhere\.at_all:Adapter cannot be imported \(No module"),
         ("examples.internvl:Missing", "cannot be imported .* write it as module:Class"),
         ("no/name", "cannot be imported"),
         ("examples.internvl:Path", "is no class derived from model_adapters.ModelAdapter"),
@@ -88,7 +88,7 @@ def test_two_adapters_of_one_family_want_a_choice(tmp_path, announced):
 
 def test_an_entry_point_that_is_broken_is_named(tmp_path, announced):
     announced(gone="gone:Adapter")
-    with pytest.raises(AdapterError, match="the entry point gone=gone:Adapter cannot be imported"):
+    with pytest.raises(AdapterError, match="the adapter of entry point gone, gone:Adapter cannot be imported"):
         adapter_for(tiny_llava(tmp_path / "checkpoint"))
 
 
@@ -130,7 +130,9 @@ def test_a_chat_template_that_is_none(tmp_path, template, message):
 
 
 def test_a_family_of_fixed_size_has_no_pixel_limits(tmp_path):
-    with pytest.raises(AdapterError, match=r"fixed size: leave out model\.min_pixels and model\.max_pixels"):
+    with pytest.raises(
+        AdapterError, match=r"no bounds for the pixels of an image: leave out model\.min_pixels and model\.max_pixels"
+    ):
         adapter_for(tiny_llava(tmp_path), max_pixels=1000)
 
 

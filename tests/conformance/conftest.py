@@ -34,9 +34,20 @@ def families(config) -> dict[str, Family]:
     adapter, checkpoint = config.getoption("--adapter"), config.getoption("--checkpoint")
     if not adapter:
         return KNOWN | GUIDE
-    source = checkpoint or f"{adapter.partition(':')[0]}:tiny_checkpoint"
-    write = (lambda folder: Path(source)) if Path(source).is_dir() else pkgutil.resolve_name(source)
-    return {"/".join(pkgutil.resolve_name(adapter).model_types): Family(write, adapter)}
+    family = imported("--adapter", adapter)
+    if checkpoint and Path(checkpoint).is_dir():
+        return {"/".join(family.model_types): Family(lambda folder: Path(checkpoint), adapter)}
+    write = imported("--checkpoint", checkpoint or f"{family.__module__}:tiny_checkpoint")
+    return {"/".join(family.model_types): Family(write, adapter)}
+
+
+def imported(option: str, name: str):
+    try:
+        return pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise pytest.UsageError(
+            f"{option}: {name} is no folder and cannot be imported as module:name ({error})"
+        ) from None
 
 
 def pytest_generate_tests(metafunc):

@@ -27,7 +27,7 @@ SETTINGS = {
         {"model.projector": "frozen", "model.language_model": "frozen"},
         r"model\.vision_tower, model\.projector and model\.language_model are all frozen",
     ),
-    "no such adapter": ({"model.adapter": "nowhere:Adapter"}, r"model\.adapter=nowhere:Adapter cannot be imported"),
+    "no such adapter": ({"model.adapter": "nowhere:Adapter"}, r"the adapter nowhere:Adapter cannot be imported"),
     "no such template": ({"model.chat_template": "gone.jinja"}, r"model\.chat_template=gone\.jinja cannot be read"),
     "pixels of a fixed size": ({"model.max_pixels": 1000}, r"leave out model\.min_pixels and model\.max_pixels"),
     "misspelt flag": ({"stage2.bta": 0.1}, r"command line: unknown key 'stage2\.bta'; did you mean 'stage2\.beta'\?"),

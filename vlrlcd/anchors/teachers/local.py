@@ -59,7 +59,7 @@ class LocalTeacher:
     def check(self) -> None:
         """Reads configuration and processor. Raises UserError if no adapter serves the checkpoint."""
         try:
-            self._adapter = adapter_for(self.settings.model)
+            self._adapter = adapter_for(self.settings.model, self.settings.adapter)
         except AdapterError as error:
             raise UserError(f"teacher.model: {error}") from None
 
