@@ -10,9 +10,10 @@ export OMP_NUM_THREADS ?= 1
 demo: .venv/installed
 	$(ENV) deepspeed --num_gpus 1 scripts/train.py
 
+# a file's tests share what they built, so files and not tests are dealt out
 test: .venv/installed
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/installed
 	$(ENV) $(BIN)/python -m pytest -m slow
