@@ -166,7 +166,8 @@ class ModelAdapter(ABC):
             self.model = self.auto_model.from_pretrained(
                 self.checkpoint,
                 dtype=dtype,
-                attn_implementation="sdpa",
+                # ours takes a mask; a teacher is only generated from, whatever its attention
+                attn_implementation=None if device_map else "sdpa",
                 device_map=device_map,
                 trust_remote_code=False,
             )
@@ -180,13 +181,22 @@ class ModelAdapter(ABC):
         placeholders = self.tokenizer.convert_ids_to_tokens(list(self.placeholder_ids))
         added = [token.content for token in self.tokenizer.added_tokens_decoder.values()]
         marks = [token for token in added if re.fullmatch(self.image_marks, token)]
+        image = [{"type": "image"}] if self.sees_images else []
+        question = {"role": "user", "content": [*image, {"type": "text", "text": "why?"}]}
         try:
-            return ChatFormat(self.processor, tuple(dict.fromkeys([*placeholders, *marks])))
-        except TemplateError as error:
+            chat = ChatFormat(self.processor, tuple(dict.fromkeys([*placeholders, *marks])))
+            places = sum(token in self.placeholder_ids for token in chat.encode([question]))
+        except (TemplateError, TypeError) as error:
             raise AdapterError(
                 f"{self.checkpoint}: its chat template cannot render a question ({error}); mend it, or name another "
                 "with model.chat_template."
             ) from None
+        if places != len(image):
+            raise AdapterError(
+                f"{self.checkpoint}: its chat template writes {places} placeholders for {len(image)} image(s); mend "
+                "it, or name another with model.chat_template."
+            )
+        return chat
 
     @property
     def tokenizer(self):
@@ -263,9 +273,14 @@ class ModelAdapter(ABC):
 
     def encode_text(self, messages: Messages, image_ids: Sequence[Tokens]) -> Tokens:
         """Ids of a prompt whose images, in their order of appearance, stand as `image_ids`."""
+        rendered, ids = self.chat.encode(messages), []
+        if (places := sum(token in self.placeholder_ids for token in rendered)) != len(image_ids):
+            raise AdapterError(
+                f"{self.checkpoint}: its chat template writes {places} placeholders for {len(image_ids)} image(s) of a "
+                "prompt; mend it, or name another with model.chat_template."
+            )
         runs = iter(image_ids)
-        ids: list[int] = []
-        for token in self.chat.encode(messages):
+        for token in rendered:
             ids.extend(next(runs) if token in self.placeholder_ids else [token])
         return tuple(ids)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from model_adapters.base import Prefix, PromptBatch, Tokens
+from model_adapters.base import AdapterError, Prefix, PromptBatch, Tokens
 from model_adapters.vision import VisionAdapter
 
 
@@ -22,9 +22,15 @@ class QwenVLAdapter(VisionAdapter):
         return (self.config.image_token_id, self.config.video_token_id)
 
     def limit_pixels(self, least: int, most: int) -> None:
-        bounds = self.processor.image_processor.size
-        bounds["shortest_edge"] = least or bounds["shortest_edge"]
-        bounds["longest_edge"] = most or bounds["longest_edge"]
+        images = self.processor.image_processor
+        least, most = least or images.size["shortest_edge"], most or images.size["longest_edge"]
+        token = (images.patch_size * images.merge_size) ** 2
+        if not token <= most or not least <= most:
+            raise AdapterError(
+                f"model.min_pixels={least} and model.max_pixels={most}, given or the checkpoint's own: the upper bound "
+                f"must be at least the lower one and the {token} pixels of one token."
+            )
+        images.size["shortest_edge"], images.size["longest_edge"] = least, most
 
     def image_features(self, images: dict[str, Tensor]) -> list[Tensor]:
         found = self.model.model.get_image_features(images["pixel_values"], images["image_grid_thw"])

@@ -6,7 +6,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from transformers import AutoConfig
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+)
 
 from model_adapters.base import AdapterError, ModelAdapter
 from model_adapters.llava import LlavaAdapter
@@ -15,8 +18,8 @@ from model_adapters.qwen_vl import Qwen3VLAdapter, QwenVLAdapter
 from model_adapters.text import TextAdapter
 
 ADAPTERS: tuple[type[ModelAdapter], ...] = (LlavaAdapter, LlavaNextAdapter, QwenVLAdapter, Qwen3VLAdapter)
-TEXT_ONLY = tuple(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
-"""Every `config.model_type` that transformers has a causal language model for."""
+TEXT_ONLY = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.keys() - MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.keys()
+"""Every `config.model_type` that transformers has a causal language model for and that sees nothing."""
 ENTRY_POINTS = "vlrlcd.adapters"
 """Group of entry points under which another package offers its adapters."""
 
@@ -52,6 +55,8 @@ def adapter_for(
         raise AdapterError(f"{checkpoint}: no Hugging Face checkpoint could be read there ({reason})") from None
     family = _imported(adapter, "the adapter") if adapter else _family(checkpoint, config.model_type)
     found = family(str(checkpoint), config, _read(chat_template))
+    # a template that does not fit is told now, and not after the data has been read
+    _ = found.chat
     if min_pixels or max_pixels:
         found.limit_pixels(min_pixels, max_pixels)
     return found
@@ -81,8 +86,8 @@ def _family(checkpoint: str | Path, model_type: str) -> type[ModelAdapter]:
     known = ", ".join(sorted(model_type for adapter in offered for model_type in adapter.model_types))
     raise AdapterError(
         f"{checkpoint}: config.json says model_type '{model_type}', which no adapter serves; known are {known} and, "
-        "text-only, the causal language models of transformers. Choose a checkpoint of one of these or write an "
-        "adapter (docs/adding_a_backbone.md)."
+        "text-only, the causal language models of transformers that see nothing. Choose a checkpoint of one of these "
+        "or write an adapter (docs/adding_a_backbone.md)."
     )
 
 

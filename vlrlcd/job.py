@@ -1,6 +1,7 @@
 """Everything a run needs before a weight is loaded, with every check of the user's files."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from vlrlcd.config import Config, used_stages
 from vlrlcd.data.card import Card, load_card
 from vlrlcd.data.descriptions import check_eyes, describe_all, image_sources
 from vlrlcd.data.encode import check_lengths, image_ids
-from vlrlcd.data.example import Example
+from vlrlcd.data.example import Example, ImageSource
 from vlrlcd.data.images import check_images
 from vlrlcd.data.prompts import Templates
 from vlrlcd.data.splits import held_out_examples, training_examples
@@ -41,12 +42,12 @@ class Job:
     templates: Templates
     train: list[Example]
     held_out: list[Example]
-    layout: dict[str, int]
+    layout: dict[str, int | str]
     anchors: ReadyAnchors
 
 
 def prepare(config: Config, source: str | Path = "the configuration") -> Job:
-    """Reads and checks configuration, checkpoint family, data, images, lengths and anchors, in this order; no network.
+    """Reads and checks configuration, checkpoint family, data, images, anchors and lengths, in this order; no network.
 
     The first process alone decodes and describes images, counts tokens and opens the anchor store; the others are told
     descriptions and anchors.
@@ -69,30 +70,34 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     train = training_examples(config, card)
     held_out = held_out_examples(config, card)
     _check_processes(config, train)
-    ranks.once(lambda: check_images([*train, *held_out]))
-    templates = _templates(config, card, [*train, *held_out])
+    templates = Templates(card)
 
     def checked_anchors() -> ReadyAnchors:
-        check_lengths(adapter, templates, [*train, *held_out], config.sampling.max_new_tokens)
+        check_images([*train, *held_out])
         _check_oracle(config, card, train)
         command = same_command("scripts/collect_anchors.py", source)
-        anchors = ready_anchors(config, card, templates, train, command)
+        return ready_anchors(config, card, templates, train, command)
+
+    def check_prompts() -> None:
+        check_lengths(adapter, templates, [*train, *held_out], config.sampling.max_new_tokens)
         _check_judge_lengths(config, adapter, templates, train, anchors.texts)
-        return anchors
 
     anchors = ranks.once(checked_anchors)
+    if descriptions := _descriptions(config, card, [*train, *held_out]):
+        templates = templates.described(descriptions.__getitem__)
+        layout["descriptions"] = sha256("\n".join(descriptions.values()).encode()).hexdigest()[:12]
+    ranks.once(check_prompts)
     train = [example for example in train if example.id in anchors.texts]
     _check_processes(config, train)
     return Job(adapter, card, templates, train, held_out, layout, anchors)
 
 
-def _templates(config: Config, card: Card, examples: list[Example]) -> Templates:
-    """The data set's templates; with eyes, words stand for each image of the examples."""
-    templates, sources = Templates(card), image_sources(examples)
+def _descriptions(config: Config, card: Card, examples: list[Example]) -> dict[ImageSource, str]:
+    """Words for every image; none where the student has no eyes."""
+    sources = image_sources(examples)
     if not config.eyes.checkpoint or not sources:
-        return templates
-    texts = ranks.once(lambda: describe_all(config, card, sources))
-    return templates.described(dict(zip(sources, texts, strict=True)).__getitem__)
+        return {}
+    return dict(zip(sources, ranks.once(lambda: describe_all(config, card, sources)), strict=True))
 
 
 def _check_judge_lengths(

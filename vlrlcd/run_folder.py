@@ -41,7 +41,7 @@ class RunFolder:
     that after a kill no step stands there twice.
     """
 
-    def __init__(self, config: Config, default_name: str, layout: dict[str, int]):
+    def __init__(self, config: Config, default_name: str, layout: dict[str, int | str]):
         """Makes a new folder, or opens the named one with `run.resume`. Collective: only the first process writes.
 
         Args:

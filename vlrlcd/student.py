@@ -52,6 +52,7 @@ class Student(nn.Module):
         self.tuning = part_tuning(adapter, settings)
         self.lora = "lora" in self.tuning.values()
         self.reference = None
+        _switch_off_dropout(adapter.model)
         # p_sft is the student without its additions only as long as nothing else moves
         if with_reference and "full" in self.tuning.values():
             self.reference = copy.copy(adapter)
@@ -70,7 +71,15 @@ class Student(nn.Module):
         parts = [part for part, how in self.tuning.items() if how == "lora"]
         layers = [name for part in parts for name in self._linear_layers(part)]
         low_rank = LoraConfig(r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=layers)
-        return get_peft_model(self.adapter.model, low_rank)
+        model = get_peft_model(self.adapter.model, low_rank)
+        for name, layer in self.adapter.model.named_modules():
+            # peft has its own mind about the experts of some families, and those could not be merged in the end
+            if isinstance(layer, LoraLayer) and not isinstance(layer.get_base_layer(), nn.Linear):
+                raise UserError(
+                    f"LoRA would land on {name}, which is no linear layer, in {self.adapter.checkpoint} "
+                    f"({self.adapter.config.model_type}); use --model.tuning=full."
+                )
+        return model
 
     def _linear_layers(self, part: str) -> list[str]:
         if found := self.adapter.linear_layers(part):
@@ -135,7 +144,7 @@ class Student(nn.Module):
 
     @contextmanager
     def _recomputing(self) -> Iterator[None]:
-        # transformers recomputes in training mode only; no layer has dropout, so the mode changes nothing else
+        # transformers recomputes in training mode only; dropout is off for good, so the mode changes nothing else
         self.adapter.decoder.train(self.checkpointing)
         try:
             yield
@@ -169,15 +178,19 @@ class Student(nn.Module):
         """
         weights: dict[str, Tensor] = {}
         merged: set[str] = set()
+        saved, seen = self.adapter.model.state_dict().keys(), set()
         for name, module in self.adapter.model.named_modules():
             if isinstance(module, LoraLayer):
                 merged |= {f"{name}.{inner}" for inner, _ in module.named_modules() if inner}
                 with whole(list(module.parameters())):
                     weights |= _cpu_copies(name, _merged(module)) if keep else {}
             elif name not in merged:
-                own = dict(module.named_parameters(recurse=False))
+                # tied weights once, as transformers saves them
+                own = {key: p for key, p in module.named_parameters(recurse=False) if id(p) not in seen}
+                seen |= {id(parameter) for parameter in own.values()}
+                buffers = {k: b for k, b in module.named_buffers(recurse=False) if f"{name}.{k}" in saved}
                 with whole(list(own.values())):
-                    weights |= _cpu_copies(name, own) if keep else {}
+                    weights |= _cpu_copies(name, own | buffers) if keep else {}
         return weights
 
 
@@ -198,6 +211,14 @@ def part_tuning(adapter: ModelAdapter, settings: ModelConfig) -> dict[str, str]:
     if set(tuning.values()) == {"frozen"}:
         raise UserError("model.vision_tower, model.projector and model.language_model are all frozen: nothing trains.")
     return tuning
+
+
+def _switch_off_dropout(model: nn.Module) -> None:
+    """Log-probs of one answer must be the same in every pass [ours]."""
+    for module in model.modules():
+        for name, value in vars(module).items():
+            if isinstance(value, float) and ("drop" in name or (name == "p" and isinstance(module, nn.Dropout))):
+                setattr(module, name, 0.0)
 
 
 def _is_addition(name: str) -> bool:

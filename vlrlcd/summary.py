@@ -63,7 +63,7 @@ def print_results(run: RunFolder, job: Job, config: Config, page: Path) -> None:
         last = list(stages.values())[-1]
         if "accuracy_blind" in last:
             print(f"{'stage2, blind':<18}{_cell('accuracy', last['accuracy_blind']):>25}")
-            print(f"{'gain from sight':<18}{_cell('gain_from_sight', last['gain_from_sight']):>25}")
+            print(f"{'gain from sight':<18}{_cell('gain_from_sight', last.get('gain_from_sight')):>25}")
         if "majority" in last:
             print(f"{'majority answer':<18}{_cell('accuracy', last['majority']):>25}")
     aucs = [value for value in run.logged("stage2", "auc") if value is not None]

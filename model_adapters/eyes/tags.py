@@ -51,7 +51,9 @@ class Tagger:
 
     @cached_property
     def _features(self) -> dict[LabelGroup, Tensor]:
-        return {group: self._encoded([group.prompt.format(label) for label in group.labels]) for group in self.groups}
+        return {
+            group: self._encoded([group.prompt.replace("{}", label) for label in group.labels]) for group in self.groups
+        }
 
     def _encoded(self, texts: list[str]) -> Tensor:
         parts = [texts[start : start + TEXTS_AT_ONCE] for start in range(0, len(texts), TEXTS_AT_ONCE)]

@@ -34,6 +34,14 @@ def test_one_bound_leaves_the_other(folder):
     assert (tokens_of(adapter, 90, 90), tokens_of(adapter, 16, 8)) == (4, 2)
 
 
+@pytest.mark.parametrize("bounds", [{"min_pixels": 4000, "max_pixels": 300}, {"max_pixels": 1}, {"min_pixels": 9999}])
+def test_bounds_that_exclude_each_other(folder, bounds):
+    with pytest.raises(
+        AdapterError, match=r"model\.min_pixels=\d+ and model\.max_pixels=\d+, given or the checkpoint's"
+    ):
+        adapter_for(folder, **bounds)
+
+
 def test_an_image_that_is_too_thin_is_refused(folder):
     with pytest.raises(AdapterError, match=r"an image 300 pixels wide and 1 high cannot be shown to .* crop or scale"):
         adapter_for(folder).image_ids([(1, 300)])

@@ -7,7 +7,7 @@ import pytest
 from examples.internvl import InternVLAdapter, tiny_checkpoint
 from model_adapters import AdapterError, adapter_for, known_model_types
 from model_adapters.llava import LlavaAdapter
-from tests.conformance.cases import ask
+from tests.conformance.cases import ask, picture
 from tests.tiny import FAMILIES, tiny_llama, tiny_llava
 
 OUTSIDE = "outside_llava:Adapter"
@@ -107,8 +107,9 @@ def test_a_missing_chat_template_is_named_with_a_way_to_give_one(without_templat
 
 def test_a_chat_template_that_is_given(without_template, tmp_path):
     (own := tmp_path / "own.jinja").write_text(
-        "{% for message in messages %}Q: {{ message['content'] if message['content'] is string else "
-        "message['content'][0]['text'] }}{% endfor %}{% if add_generation_prompt %} A:{% endif %}"
+        "{% for message in messages %}Q: {% if message['content'] is string %}{{ message['content'] }}{% else %}"
+        "{% for part in message['content'] %}{{ '<image>' if part['type'] == 'image' else part['text'] }}{% endfor %}"
+        "{% endif %}{% endfor %}{% if add_generation_prompt %} A:{% endif %}"
     )
     adapter = adapter_for(without_template, chat_template=str(own))
     ids = adapter.encode(ask("why?")).ids
@@ -119,14 +120,38 @@ def test_a_chat_template_that_is_given(without_template, tmp_path):
 
 @pytest.mark.parametrize(
     ("template", "message"),
-    [("{% for %}", "its chat template cannot render a question"), (None, r"model\.chat_template=.* cannot be read")],
+    [
+        ("{% for %}", "its chat template cannot render a question"),
+        ("{{ 'Q: ' + messages[0]['content'] }}", r"cannot render a question \(can only concatenate str"),
+        (
+            "{{ messages[0]['content'][-1]['text'] }}",
+            r"writes 0 placeholders for 1 image\(s\); mend it, or name another",
+        ),
+        ("<image><image>{{ messages[0]['content'][-1]['text'] }}", r"writes 2 placeholders for 1 image\(s\)"),
+        (None, r"model\.chat_template=.* cannot be read"),
+    ],
 )
 def test_a_chat_template_that_is_none(tmp_path, template, message):
     folder, own = tiny_llava(tmp_path / "checkpoint"), tmp_path / "own.jinja"
     if template:
         own.write_text(template)
     with pytest.raises(AdapterError, match=message):
-        adapter_for(folder, chat_template=str(own)).encode(ask("why?"))
+        adapter_for(folder, chat_template=str(own))
+
+
+def test_a_template_that_writes_images_of_the_first_message_only(tmp_path):
+    """Nothing but the prompt in hand shows it."""
+    folder, own = tiny_llava(tmp_path / "checkpoint"), tmp_path / "own.jinja"
+    own.write_text("{% if messages[0]['content'][0]['type'] == 'image' %}<image>{% endif %}why? A:")
+    adapter = adapter_for(folder, chat_template=str(own))
+    with pytest.raises(AdapterError, match=r"writes 1 placeholders for 2 image\(s\) of a prompt"):
+        adapter.encode(ask("why?", picture(30, 30, 0), picture(30, 30, 1)))
+
+
+def test_a_vision_model_without_an_adapter_is_no_text_only_student(tmp_path):
+    rewrite(tiny_llava(tmp_path) / "config.json", model_type="gemma3", architectures=["Gemma3ForConditionalGeneration"])
+    with pytest.raises(AdapterError, match="'gemma3', which no adapter serves"):
+        adapter_for(tmp_path)
 
 
 def test_a_family_of_fixed_size_has_no_pixel_limits(tmp_path):

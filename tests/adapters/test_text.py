@@ -4,7 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from transformers import CohereConfig, Gemma2Config, GraniteConfig, MistralConfig, Phi3Config, Qwen3Config
+from transformers import (
+    CohereConfig,
+    FalconH1Config,
+    Gemma2Config,
+    GraniteConfig,
+    Lfm2Config,
+    MistralConfig,
+    Phi3Config,
+    Qwen3Config,
+    RecurrentGemmaConfig,
+)
 
 from model_adapters import AdapterError, adapter_for
 from tests.conformance.cases import Case, ask, picture
@@ -85,6 +95,21 @@ def test_a_window_that_is_switched_off_is_none(tmp_path):
 def test_scaled_logits_are_refused_with_the_reason(tmp_path, config, scale):
     folder = checkpoint(tmp_path, config, **scale)
     with pytest.raises(AdapterError, match=r"model_type '\w+' cannot be a text-only student here: .*scales its logits"):
+        adapter_for(folder).load_model(torch.float32)
+    assert adapter_for(folder).load_model(torch.float32, device_map="cpu").model, "a teacher is only generated from"
+
+
+@pytest.mark.parametrize(
+    ("config", "more"),
+    [
+        (Lfm2Config, {"layer_types": ["conv", "full_attention"]}),
+        (RecurrentGemmaConfig, {"num_hidden_layers": 3, "lru_width": 32, "head_dim": 8}),
+        (FalconH1Config, {"mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_state": 8, "mamba_d_head": 8}),
+    ],
+)
+def test_decoders_with_a_state_besides_keys_and_values_are_refused(tmp_path, config, more):
+    folder = checkpoint(tmp_path, config, **more)
+    with pytest.raises(AdapterError, match=r"cannot be a text-only student here"):
         adapter_for(folder).load_model(torch.float32)
 
 
