@@ -81,7 +81,9 @@ def scatter_weights(model: nn.Module, seed: int) -> None:
         elif parameter.dim() > 1:
             parameter.data.normal_(std=1.5 / fan_in**0.5, generator=rng)
         else:
-            parameter.data += torch.empty_like(parameter).normal_(std=0.1, generator=rng)
+            noise = torch.empty_like(parameter).normal_(std=0.1, generator=rng)
+            # a norm or bias begins constant; what began random would make every checkpoint another
+            parameter.data = noise + (parameter.data if (parameter == parameter[0]).all() else 0)
 
 
 def save(model: nn.Module, processor, folder: Path, seed: int) -> Path:
