@@ -48,7 +48,8 @@ class ChatFormat:
             ]
         )
         self._real_id = {self._guard.convert_tokens_to_ids(a): self.specials[t] for t, a in self._alias.items()}
-        self._lead = self._text_before_an_answer()
+        self._mark = next(iter(self._alias.values()))
+        self._tail, self._lead = self._mark + self._end_of_a_prompt(), self._text_before_an_answer()
 
     def render(self, messages: Messages) -> str:
         """The full prompt as text, ready for an answer. Content that spells special tokens is masked (see `encode`)."""
@@ -66,9 +67,12 @@ class ChatFormat:
 
     def encode_answer(self, text: str) -> list[int]:
         """Token ids of an answer as the assistant's turn writes it, without the end-of-answer token."""
-        anchor = next(iter(self._alias.values()))
-        # an alias in front makes this a continuation: no dummy space of sentencepiece tokenizers is added
-        return self._ids(anchor + self._lead + text, add_special=False)[1:]
+        begun = self._ids(self._tail, add_special=False)
+        whole = self._ids(self._tail + self._lead + text, add_special=False)
+        if whole[: len(begun)] == begun:
+            return whole[len(begun) :]
+        # the answer's first characters would merge with the prompt's last, which are tokens already
+        return self._ids(self._mark + self._lead + text, add_special=False)[1:]
 
     def decode(self, ids) -> str:
         """The text of answer tokens, special tokens left out, without surrounding blanks."""
@@ -99,6 +103,18 @@ class ChatFormat:
         for old, new in table.items():
             text = text.replace(old, new)
         return text
+
+    def _end_of_a_prompt(self) -> str:
+        """What a template writes before an answer, from the last special token on.
+
+        An answer is encoded behind it: some sentencepiece tokenizers put a blank in front of whatever begins a piece of
+        text, and an answer does not begin one.
+        """
+        rendered = self.render([{"role": "user", "content": [{"type": "text", "text": "question"}]}])
+        end = rendered.rpartition("question")[2]
+        for special in self.specials:
+            end = end.rpartition(special)[2]
+        return end
 
     def _text_before_an_answer(self) -> str:
         user = {"role": "user", "content": [{"type": "text", "text": "question"}]}

@@ -16,7 +16,7 @@ from transformers import (
     MistralConfig,
 )
 
-from tests.tiny.parts import byte_level_tokenizer, save, text_sizes
+from tests.tiny.parts import byte_level_tokenizer, save, sentencepiece_like_tokenizer, text_sizes
 
 TEMPLATE = (
     "{% for message in messages %}"
@@ -52,8 +52,8 @@ def image_size(pixels: int) -> dict:
 
 
 def tiny_llava(folder: Path, seed: int = 0) -> Path:
-    """LLaVA-1.5: a CLIP tower with 9 tokens an image, and a Llama decoder."""
-    tokenizer, pixels = byte_level_tokenizer(["<image>"]), 42
+    """LLaVA-1.5: a CLIP tower with 9 tokens an image, and a Llama decoder with Vicuna's kind of tokenizer."""
+    tokenizer, pixels = sentencepiece_like_tokenizer(["<image>"]), 42
     processor = LlavaProcessor(
         CLIPImageProcessor(**image_size(pixels)),
         tokenizer,

@@ -1,9 +1,10 @@
 """What the tiny checkpoints are put together from."""
 
+import json
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 
@@ -13,6 +14,7 @@ WORDS = [
     *[" Yes No yes no YES NO"] * 3,
 ]
 PAD, BEGIN, END = "<pad>", "<s>", "</s>"
+BLANK = "\u2581"
 
 
 def byte_level_tokenizer(
@@ -46,6 +48,41 @@ def byte_level_tokenizer(
         eos_token=end,
         additional_special_tokens=marks,
         model_specific_special_tokens=named,
+    )
+
+
+def sentencepiece_like_tokenizer(marks: list[str]) -> PreTrainedTokenizerFast:
+    """A BPE as Llama 2 and Vicuna have it: blanks are letters, one is put in front of every piece of text, and what has
+    no letter falls back on bytes.
+    """
+    letters = [chr(code) for code in range(33, 127)] + [BLANK]
+    specials = list(dict.fromkeys([PAD, BEGIN, END, "<unk>", *marks]))
+    trainee = Tokenizer(models.BPE())
+    trainee.normalizer = normalizers.Replace(" ", BLANK)
+    trainee.pre_tokenizer = pre_tokenizers.Split(BLANK, "merged_with_next")
+    trainer = trainers.BpeTrainer(
+        vocab_size=260, special_tokens=specials, initial_alphabet=letters, show_progress=False
+    )
+    trainee.train_from_iterator(WORDS, trainer)
+    learned = json.loads(trainee.to_str())["model"]
+    vocabulary = learned["vocab"] | {f"<0x{byte:02X}>": len(learned["vocab"]) + byte for byte in range(256)}
+    merges = [tuple(pair) for pair in learned["merges"]]
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend(BLANK), normalizers.Replace(" ", BLANK)])
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace(BLANK, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    tokenizer.add_special_tokens(specials)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[(BEGIN, tokenizer.token_to_id(BEGIN))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        bos_token=BEGIN,
+        eos_token=END,
+        unk_token="<unk>",
+        additional_special_tokens=marks,
     )
 
 

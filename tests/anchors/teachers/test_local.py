@@ -22,7 +22,7 @@ TOKENS = 12
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    return tiny_llava(tmp_path_factory.mktemp("teacher"))
+    return tiny_llava(tmp_path_factory.mktemp("teacher"), seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_images_can_be_left_out(checkpoint, rows, store):
 
 
 def test_another_checkpoint_of_the_same_name_is_another_teacher(checkpoint, rows, tmp_path):
-    other = tiny_llava(tmp_path / checkpoint.name, seed=1)
+    other = tiny_llava(tmp_path / checkpoint.name, seed=2)
     one, two = (LocalTeacher(settings(folder)) for folder in (checkpoint, other))
     assert one.name == two.name
     keys = [[ask.key for ask in asks(rows, Templates(), teacher)] for teacher in (one, two)]
