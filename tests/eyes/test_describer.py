@@ -1,12 +1,15 @@
 """Tags and captions against open_clip by hand, one image and one text at a time."""
 
 import logging
+from dataclasses import replace
 
 import open_clip
 import torch
 
 from model_adapters.eyes import Describer, LabelGroup
 from model_adapters.eyes.captions import CAPTION_TOKENS
+from model_adapters.eyes.checkpoint import find, load
+from model_adapters.eyes.tags import Tagger
 from tests.tiny_eyes import tiny_clip, tiny_coca
 
 
@@ -100,3 +103,17 @@ def test_loading_keeps_the_log_as_it_was(clip, groups, pictures, caplog):
     level = logging.root.level
     Describer(str(clip), groups).describe(pictures[:1])
     assert logging.root.level == level and not caplog.records
+
+
+def test_a_prompt_is_text_whatever_braces_it_has(clip, pictures):
+    labels = ("cat", "dog", "horse", "soup")
+    for prompt in ("a {} in {place}", "{{}} {0}", "{} {"):
+        texts = []
+        tagger = Tagger(load(find(str(clip), "")), (LabelGroup(labels, prompt),))
+        own = tagger.clip.tokenizer
+        tagger = Tagger(
+            replace(tagger.clip, tokenizer=lambda part, own=own, texts=texts: texts.extend(part) or own(part)),
+            tagger.groups,
+        )
+        tagger(pictures[:1])
+        assert texts == [prompt.replace("{}", label) for label in labels]

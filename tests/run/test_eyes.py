@@ -55,6 +55,14 @@ def test_both_stages_with_words_for_images(student, eyes, tmp_path, handlers, di
     assert f"What the student was told: {told}" in (tmp_path / "it/report.html").read_text()
 
 
+def test_other_words_for_the_images_are_another_layout_to_resume_from(student, eyes, tmp_path, distributed):
+    before = prepare(config_of(student, eyes)).layout["descriptions"]
+    assert prepare(config_of(student, eyes)).layout["descriptions"] == before
+    (tmp_path / "labels.yaml").write_text("- {labels: [nothing, something]}")
+    other = {"eyes.labels": tmp_path / "labels.yaml"}
+    assert prepare(config_of(student, eyes, other)).layout["descriptions"] != before
+
+
 @pytest.mark.parametrize("build", [tiny_qwen2, tiny_llama])
 def test_a_special_token_in_a_description_stays_text(student, eyes, tmp_path, build, distributed):
     student["model.checkpoint"] = build(tmp_path / "own")

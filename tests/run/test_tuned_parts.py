@@ -1,15 +1,19 @@
 """What trains, part by part: as the run says, else as the family does."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
-from safetensors.torch import load_file
-from transformers import GPT2Config
+from safetensors.torch import load_file, save_file
+from transformers import Glm4MoeConfig, GPT2Config
 
 from model_adapters import adapter_for
+from tests.conformance.cases import ask
 from tests.run.jobs import config_of, weights
 from tests.tiny import CHATML_TEMPLATE, FAMILIES, tiny_llama, tiny_text
 from vlrlcd.config import ModelConfig
 from vlrlcd.errors import UserError
+from vlrlcd.prefix_branches import pack
 from vlrlcd.student import Student
 from vlrlcd.summary import print_stage
 from vlrlcd.trainer import train
@@ -55,11 +59,51 @@ def test_a_text_only_student_has_one_part(tmp_path):
 
 
 def test_lora_without_a_linear_layer(tmp_path):
-    marks = ["<|im_start|>", "<|im_end|>"]
     sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 512}
-    folder = tiny_text(tmp_path, GPT2Config, CHATML_TEMPLATE, marks, "<|im_end|>", **sizes)
+    folder = tiny_text(tmp_path, GPT2Config, CHATML_TEMPLATE, MARKS, "<|im_end|>", **sizes)
     with pytest.raises(UserError, match=r"no linear layer in the language_model .* use --model\.language_model=full"):
         student(folder, tuning="lora")
+
+
+MARKS = ["<|im_start|>", "<|im_end|>"]
+
+
+@pytest.fixture
+def experts(tmp_path):
+    sizes = {"moe_intermediate_size": 16, "n_routed_experts": 4, "num_experts_per_tok": 2, "first_k_dense_replace": 1}
+    folder = tiny_text(tmp_path / "moe", Glm4MoeConfig, CHATML_TEMPLATE, MARKS, "<|im_end|>", head_dim=8, **sizes)
+    weights = load_file(folder / "model.safetensors")
+    (bias,) = [name for name in weights if name.endswith("e_score_correction_bias")]
+    weights[bias] = torch.tensor([3.0, -3.0, 2.0, -1.0])
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder, bias
+
+
+def test_buffers_are_saved_with_the_weights(experts, tmp_path):
+    folder, bias = experts
+    trained = student(folder)
+    trained.adapter.save(tmp_path / "out", trained.plain_weights(lambda _: nullcontext(), keep=True))
+    assert load_file(tmp_path / "out/model.safetensors")[bias].tolist() == [3, -3, 2, -1]
+
+
+def test_tied_weights_are_saved_once(tmp_path):
+    trained = student(FAMILIES["qwen2_vl"](tmp_path))
+    assert "lm_head.weight" not in trained.plain_weights(lambda _: nullcontext(), keep=True)
+
+
+def test_lora_on_experts_is_refused_at_the_start(experts):
+    with pytest.raises(UserError, match=r"which is no linear layer, .* use --model\.tuning=full"):
+        student(experts[0], tuning="lora")
+
+
+@pytest.mark.parametrize("recomputing", [False, True])
+def test_dropout_is_off(tmp_path, recomputing):
+    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 512, "resid_pdrop": 0.5, "attn_pdrop": 0.5}
+    folder = tiny_text(tmp_path, GPT2Config, CHATML_TEMPLATE, MARKS, "<|im_end|>", **sizes)
+    dropping = student(folder, activation_checkpointing=recomputing)
+    batch = dropping.adapter.collate([dropping.adapter.encode(ask("why?"))])
+    branches = pack([[(9, 20, 31), (9, 40)]])
+    assert torch.equal(dropping("logps", batch, branches), dropping("logps", batch, branches))
 
 
 def test_the_table_is_printed(tmp_path, capsys):
