@@ -87,11 +87,12 @@ def tiny_qwen2_5_vl(folder: Path, seed: int = 0) -> Path:
 
 
 def tiny_qwen3_vl(folder: Path, seed: int = 0) -> Path:
-    """Qwen3-VL: features of two layers of the tower enter the two layers of the decoder."""
+    """Qwen3-VL: features of two layers of the tower enter behind the first two of the three layers of the decoder."""
     words = tokenizer()
     places = {"num_position_embeddings": 16, "deepstack_visual_indexes": [0, 1]}
+    interleaved = {**ROTARY, "mrope_interleaved": True}
     config = Qwen3VLConfig(
-        text_config=text_sizes(words, rope_parameters={**ROTARY, "mrope_interleaved": True}, head_dim=8),
+        text_config=text_sizes(words, num_hidden_layers=3, rope_parameters=interleaved, head_dim=8),
         vision_config={**VISION, **places, "hidden_size": 16, "intermediate_size": 32, "out_hidden_size": 32},
         tie_word_embeddings=False,
         **special_ids(words),
