@@ -1,6 +1,6 @@
 """One file per backbone family. An adapter ends at embeddings: past `embed`, nothing knows one family from another."""
 
-from model_adapters.base import PARTS, AdapterError, ModelAdapter, Prefix, PromptBatch, PromptRow
+from model_adapters.base import PARTS, AdapterError, ModelAdapter, Prefix, PromptBatch, PromptRow, Tokens
 from model_adapters.registry import adapter_for, known_model_types
 from model_adapters.vision import VisionAdapter
 
@@ -11,6 +11,7 @@ __all__ = [
     "Prefix",
     "PromptBatch",
     "PromptRow",
+    "Tokens",
     "VisionAdapter",
     "adapter_for",
     "known_model_types",

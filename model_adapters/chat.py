@@ -10,6 +10,8 @@ import secrets
 from tokenizers import AddedToken
 
 Messages = list[dict]
+QUESTION_TEXT = "question"
+QUESTION = {"role": "user", "content": [{"type": "text", "text": QUESTION_TEXT}]}
 
 
 class ChatFormat:
@@ -50,6 +52,7 @@ class ChatFormat:
         self._real_id = {self._guard.convert_tokens_to_ids(a): self.specials[t] for t, a in self._alias.items()}
         self._mark = next(iter(self._alias.values()))
         self._tail, self._lead = self._mark + self._end_of_a_prompt(), self._text_before_an_answer()
+        self._begun = self._ids(self._tail, add_special=False)
 
     def render(self, messages: Messages) -> str:
         """The full prompt as text, ready for an answer. Content that spells special tokens is masked (see `encode`)."""
@@ -67,10 +70,9 @@ class ChatFormat:
 
     def encode_answer(self, text: str) -> list[int]:
         """Token ids of an answer as the assistant's turn writes it, without the end-of-answer token."""
-        begun = self._ids(self._tail, add_special=False)
         whole = self._ids(self._tail + self._lead + text, add_special=False)
-        if whole[: len(begun)] == begun:
-            return whole[len(begun) :]
+        if whole[: len(self._begun)] == self._begun:
+            return whole[len(self._begun) :]
         # the answer's first characters would merge with the prompt's last, which are tokens already
         return self._ids(self._mark + self._lead + text, add_special=False)[1:]
 
@@ -110,16 +112,14 @@ class ChatFormat:
         An answer is encoded behind it: some sentencepiece tokenizers put a blank in front of whatever begins a piece of
         text, and an answer does not begin one.
         """
-        rendered = self.render([{"role": "user", "content": [{"type": "text", "text": "question"}]}])
-        end = rendered.rpartition("question")[2]
+        end = self.render([QUESTION]).rpartition(QUESTION_TEXT)[2]
         for special in self.specials:
             end = end.rpartition(special)[2]
         return end
 
     def _text_before_an_answer(self) -> str:
-        user = {"role": "user", "content": [{"type": "text", "text": "question"}]}
         probe = {"role": "assistant", "content": [{"type": "text", "text": "PROBE"}]}
-        prompt = self.render([user])
-        whole = self.processor.apply_chat_template([self._masked(m) for m in (user, probe)], tokenize=False)
+        prompt = self.render([QUESTION])
+        whole = self.processor.apply_chat_template([self._masked(m) for m in (QUESTION, probe)], tokenize=False)
         between = whole[len(prompt) :].split("PROBE")[0] if whole.startswith(prompt) else ""
         return between if between.isspace() else ""

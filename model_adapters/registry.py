@@ -55,8 +55,7 @@ def adapter_for(
         raise AdapterError(f"{checkpoint}: no Hugging Face checkpoint could be read there ({reason})") from None
     family = _imported(adapter, "the adapter") if adapter else _family(checkpoint, config.model_type)
     found = family(str(checkpoint), config, _read(chat_template))
-    # a template that does not fit is told now, and not after the data has been read
-    _ = found.chat
+    found.check_template()
     if min_pixels or max_pixels:
         found.limit_pixels(min_pixels, max_pixels)
     return found

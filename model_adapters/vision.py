@@ -23,7 +23,7 @@ class VisionAdapter(ModelAdapter):
         "vision_tower": ("model.vision_tower",),
         "projector": ("model.multi_modal_projector",),
     }
-    processor_needs: ClassVar[tuple[str, ...]] = ("image_processor",)
+    processor_needs: ClassVar[tuple[str, ...]] = ()
     """Attributes of the processor, dotted, without which images cannot be encoded or counted."""
 
     def __init__(self, checkpoint: str, config, chat_template: str = ""):
@@ -57,9 +57,7 @@ class VisionAdapter(ModelAdapter):
     def image_features(self, images: dict[str, Tensor]) -> list[Tensor]:
         """The tower's output for the family's tensors, `[image places, H]` in the order of the images.
 
-        Pixels have the embeddings' dtype.
-
-        More tensors of this shape after the first are `Prefix.deep_features`.
+        More tensors of this shape after the first are `Prefix.deep_features`. Pixels have the embeddings' dtype.
         """
 
     def image_token_counts(self, sizes_hw: list[tuple[int, int]]) -> list[int]:
@@ -114,7 +112,7 @@ class VisionAdapter(ModelAdapter):
                 "images; image_ids must count as the processor does."
             )
         if batch.images:
-            is_image_BP = batch.ids_BP == self.config.image_token_id
+            is_image_BP = torch.isin(batch.ids_BP, batch.ids_BP.new_tensor(self.placeholder_ids))
             embeds_BPH = embeds_BPH.masked_scatter(is_image_BP[..., None], features_NH.to(embeds_BPH.dtype))
         else:
             is_image_BP = torch.zeros_like(batch.mask_BP)

@@ -18,6 +18,7 @@ import numpy as np
 import open_clip
 import torch
 import yaml
+from build_tiny_student import rise_and_fall
 from PIL import Image
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -39,7 +40,7 @@ MODEL = {
     "text_cfg": {"context_length": 16, "width": 64, "heads": 4, "layers": 2, "hf_tokenizer_name": "of this folder"},
 }
 PREPROCESS = {"mean": [0.9] * 3, "std": [0.25] * 3, "interpolation": "bilinear", "resize_mode": "squash"}
-WARMUP, DECAY = 50, 0.5
+DECAY = 0.5
 Look = Callable[[Image.Image], Tensor]
 
 
@@ -99,9 +100,7 @@ def teach(model: open_clip.CLIP, scenes: list[Scene], look: Look, tokens_GL: Ten
     """The contrastive loss from images to texts; a cell's negatives are all other labels of the cell."""
     pixels, targets_MC = drawn(scenes, look), torch.tensor([cell_labels(scene) for scene in scenes])
     optimiser = torch.optim.AdamW(model.parameters(), lr=args.rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1.0, (step + 1) / WARMUP, (args.steps - step) / (DECAY * args.steps))
-    )
+    schedule = rise_and_fall(optimiser, args.steps, DECAY)
     rng, bar = np.random.default_rng(args.seed), tqdm(range(args.steps), desc="teaching", mininterval=5)
     for _ in bar:
         chosen = torch.from_numpy(rng.integers(len(scenes), size=args.batch_size))

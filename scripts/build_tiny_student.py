@@ -27,7 +27,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from model_adapters import ModelAdapter, PromptRow, adapter_for
+from model_adapters import ModelAdapter, PromptRow, Tokens, adapter_for
 from vlrlcd.data.card import load_card
 from vlrlcd.data.example import Message
 from vlrlcd.data.prompts import Templates
@@ -52,7 +52,7 @@ WARMUP, DECAY = 50, 0.4
 POOL = 8
 ATTRIBUTES = {"colour": COLOURS, "shape": SHAPES, "size": SIZES}
 EXTRA_WORDS = " USER: ASSISTANT: Yes No yes no A B C D"
-Row = tuple[PromptRow, tuple[int, ...]]
+Row = tuple[PromptRow, Tokens]
 
 
 def build_tokenizer(texts: list[str], size: int, placeholders: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
@@ -175,10 +175,12 @@ class LessonBook:
         return PromptRow(self.adapter.encode_text(messages, images), self.pixels[index], images)
 
 
-def rise_and_fall(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
-    """The rate rises over WARMUP steps and falls over the last DECAY of all."""
+def rise_and_fall(
+    optimiser: torch.optim.Optimizer, steps: int, decay: float = DECAY
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """The rate rises over WARMUP steps and falls over the last `decay` of all."""
     return torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1.0, (step + 1) / WARMUP, (steps - step) / (DECAY * steps))
+        optimiser, lambda step: min(1.0, (step + 1) / WARMUP, (steps - step) / (decay * steps))
     )
 
 

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model_adapters import ModelAdapter, PromptBatch
-
-Tokens = tuple[int, ...]
+from model_adapters import ModelAdapter, PromptBatch, Tokens
 
 
 @dataclass

@@ -125,7 +125,7 @@ def test_a_chat_template_that_is_given(without_template, tmp_path):
         ("{{ 'Q: ' + messages[0]['content'] }}", r"cannot render a question \(can only concatenate str"),
         (
             "{{ messages[0]['content'][-1]['text'] }}",
-            r"writes 0 placeholders for 1 image\(s\); mend it, or name another",
+            r"writes 0 placeholders for 1 image\(s\) of a prompt; mend it, or name another",
         ),
         ("<image><image>{{ messages[0]['content'][-1]['text'] }}", r"writes 2 placeholders for 1 image\(s\)"),
         (None, r"model\.chat_template=.* cannot be read"),

@@ -37,6 +37,14 @@ def test_every_part_that_is_named_is_there(adapter):
     decoder = {id(parameter) for parameter in adapter.decoder.parameters()}
     inside = {part for name, part in parts.items() if id(adapter.model.get_parameter(name)) in decoder}
     assert inside == {"language_model"}
+    words = [adapter.decoder, adapter.model.get_input_embeddings(), adapter.model.get_output_embeddings()]
+    of_words = {id(parameter) for module in words for parameter in module.parameters()}
+    strays = [
+        name
+        for name, p in adapter.model.named_parameters()
+        if parts[name] == "language_model" and id(p) not in of_words
+    ]
+    assert not strays, f"neither decoder, embeddings nor head, and in no other part: {strays}"
 
 
 @pytest.mark.check("LoRA")

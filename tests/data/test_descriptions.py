@@ -8,7 +8,6 @@ from PIL import Image
 from model_adapters.eyes import Describer
 from tests.tiny_eyes import tiny_clip
 from vlrlcd.config import Config, DataConfig, EyesConfig
-from vlrlcd.data import descriptions
 from vlrlcd.data.card import load_card
 from vlrlcd.data.descriptions import describe_all, image_sources
 from vlrlcd.data.example import Example
@@ -102,4 +101,3 @@ def test_a_file_that_cannot_keep_them(described, images, tmp_path, spoil):
 def test_sources_are_told_once_in_order():
     rows = [Example(id=str(n), place="", images=given, question="?") for n, given in enumerate(((b"b", b"a"), (b"a",)))]
     assert image_sources(rows) == [b"b", b"a"]
-    assert descriptions.BLANK.endswith(".")

@@ -34,6 +34,7 @@ NEXT_TEMPLATE = (
 )
 """As llava-hf/llava-v1.6-mistral-7b-hf writes one: what asks for an answer is the end of the question."""
 PATCH = 14
+COUNTING = {"patch_size": PATCH, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
 
 
 def vision_config(pixels: int) -> CLIPVisionConfig:
@@ -54,14 +55,7 @@ def image_size(pixels: int) -> dict:
 def tiny_llava(folder: Path, seed: int = 0) -> Path:
     """LLaVA-1.5: a CLIP tower with 9 tokens an image, and a Llama decoder with Vicuna's kind of tokenizer."""
     tokenizer, pixels = sentencepiece_like_tokenizer(["<image>"]), 42
-    processor = LlavaProcessor(
-        CLIPImageProcessor(**image_size(pixels)),
-        tokenizer,
-        patch_size=PATCH,
-        vision_feature_select_strategy="default",
-        chat_template=TEMPLATE,
-        num_additional_image_tokens=1,
-    )
+    processor = LlavaProcessor(CLIPImageProcessor(**image_size(pixels)), tokenizer, chat_template=TEMPLATE, **COUNTING)
     config = LlavaConfig(
         vision_config=vision_config(pixels),
         text_config=LlamaConfig(**text_sizes(tokenizer)),
@@ -77,14 +71,8 @@ def tiny_llava_next(folder: Path, seed: int = 0) -> Path:
     """LLaVA-NeXT: tiles of 4 tokens, at most 2 x 2 of them beside the whole; a Mistral decoder."""
     tokenizer, pixels = byte_level_tokenizer(["<image>"]), 28
     grids = [[pixels * rows, pixels * columns] for rows, columns in ((1, 2), (2, 1), (2, 2), (1, 3), (3, 1))]
-    processor = LlavaNextProcessor(
-        LlavaNextImageProcessor(**image_size(pixels), image_grid_pinpoints=grids),
-        tokenizer,
-        patch_size=PATCH,
-        vision_feature_select_strategy="default",
-        chat_template=NEXT_TEMPLATE,
-        num_additional_image_tokens=1,
-    )
+    images = LlavaNextImageProcessor(**image_size(pixels), image_grid_pinpoints=grids)
+    processor = LlavaNextProcessor(images, tokenizer, chat_template=NEXT_TEMPLATE, **COUNTING)
     config = LlavaNextConfig(
         vision_config=vision_config(pixels),
         text_config=MistralConfig(**text_sizes(tokenizer, sliding_window=None)),

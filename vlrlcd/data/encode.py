@@ -2,7 +2,7 @@
 
 from tqdm import tqdm
 
-from model_adapters import AdapterError, ModelAdapter, PromptRow
+from model_adapters import AdapterError, ModelAdapter, PromptRow, Tokens
 from vlrlcd.data.example import Example, Message
 from vlrlcd.data.images import decode, size_hw
 from vlrlcd.data.prompts import Templates
@@ -18,7 +18,7 @@ def encode(adapter: ModelAdapter, messages: list[Message]) -> PromptRow:
     return adapter.encode(parts)
 
 
-def image_ids(adapter: ModelAdapter, example: Example, messages: list[Message]) -> tuple[tuple[int, ...], ...]:
+def image_ids(adapter: ModelAdapter, example: Example, messages: list[Message]) -> tuple[Tokens, ...]:
     """The ids that stand for each image of a row's prompt, from the sizes in the files' headers.
 
     Raises:
