@@ -2,6 +2,7 @@
 
 import pkgutil
 import re
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def adapter_for(
 
     Args:
         checkpoint: a folder in the Hugging Face layout, or a hub id.
-        adapter: `module:Class`; empty looks the checkpoint's model_type up.
+        adapter: `module:Class`, looked for in the current folder too; empty looks the checkpoint's model_type up.
         chat_template: a Jinja file that takes the place of the checkpoint's own template.
         min_pixels: least pixels that an image is scaled to; 0 is the checkpoint's own bound.
         max_pixels: most pixels; 0 is the checkpoint's own bound.
@@ -53,7 +54,7 @@ def adapter_for(
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise AdapterError(f"{checkpoint}: no Hugging Face checkpoint could be read there ({reason})") from None
-    family = _imported(adapter, "the adapter") if adapter else _family(checkpoint, config.model_type)
+    family = _named(adapter) if adapter else _family(checkpoint, config.model_type)
     found = family(str(checkpoint), config, _read(chat_template))
     found.check_template()
     if min_pixels or max_pixels:
@@ -61,11 +62,21 @@ def adapter_for(
     return found
 
 
+def _named(adapter: str) -> type[ModelAdapter]:
+    # a script's own folder is on the path, the folder that it is started in is not
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
+    return _imported(adapter, "the adapter")
+
+
 def _imported(name: str, said: str) -> type[ModelAdapter]:
     try:
         found = pkgutil.resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise AdapterError(f"{said} {name} cannot be imported ({error}); write it as module:Class.") from None
+        raise AdapterError(
+            f"{said} {name} cannot be imported ({error}); write it as module:Class, with the module "
+            "in the current folder, on PYTHONPATH or installed."
+        ) from None
     if not (isinstance(found, type) and issubclass(found, ModelAdapter)):
         raise AdapterError(f"{said} {name} is no class derived from model_adapters.ModelAdapter.")
     return found

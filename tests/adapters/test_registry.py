@@ -1,6 +1,7 @@
 """Which adapter a checkpoint gets, and checkpoints that get none."""
 
 import json
+import sys
 
 import pytest
 
@@ -70,6 +71,13 @@ def test_an_adapter_is_named_by_the_configuration(tmp_path):
 def test_an_adapter_that_is_none_is_refused(tmp_path, name, message):
     with pytest.raises(AdapterError, match=message):
         adapter_for(tiny_llava(tmp_path), name)
+
+
+def test_an_adapter_beside_the_user_is_found(tmp_path, monkeypatch):
+    (tmp_path / "beside_the_user.py").write_text("from model_adapters.llava import LlavaAdapter as Mine\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(adapter_for(tiny_llava(tmp_path / "checkpoint"), "beside_the_user:Mine"), LlavaAdapter)
 
 
 def test_an_adapter_of_an_installed_package_is_found(tmp_path, announced):
