@@ -8,10 +8,10 @@ from pathlib import Path
 from transformers.utils import logging as transformers_logging
 
 from vlrlcd.clock import Clock
-from vlrlcd.config import Config, learning_rate
+from vlrlcd.config import Config, learning_rate, used_stages
 from vlrlcd.engine import Engine
 from vlrlcd.errors import UserError
-from vlrlcd.evaluation.evaluate import evaluate
+from vlrlcd.evaluation.evaluate import Destination, evaluate
 from vlrlcd.group import Group
 from vlrlcd.job import Job, prepare
 from vlrlcd.loader import GroupLoader, shuffled_anchors
@@ -161,9 +161,7 @@ class Trainer:
         if stage == "stage2" and self.config.ranking.control == "anchors_shuffled":
             anchors = shuffled_anchors(anchors, seed)
         size = getattr(self.config, stage).prompts_per_step
-        return GroupLoader(
-            job.adapter, job.templates, job.train, anchors, size, seed, job.card.task == "multiple_choice"
-        )
+        return GroupLoader(job.adapter, job.templates, job.train, anchors, size, seed, job.card.names_choice)
 
     def _ranker(self) -> Ranker:
         config = self.config
@@ -185,8 +183,11 @@ class Trainer:
         job, split = self.job, self.config.evaluation.split
         if not job.held_out or ranks.once(lambda: stage in self.folder.evaluation(job.card.name, split)):
             return
+        # what a student answers without sight is asked of the finished one
+        controls = self.config.evaluation.controls if stage == used_stages(self.config)[-1] else []
+        goal = Destination(self.folder.path, f"{split}_{stage}")
         with self.clock("evaluate"):
-            found = evaluate(engine, self.config, job, stage, self.folder.path)
+            found = evaluate(engine, self.config, job.questions, goal, controls)
         self.folder.save_evaluation(job.card.name, split, stage, found)
 
     def _export(self, engine: Engine, name: str, then: str) -> None:
