@@ -102,4 +102,4 @@ def _licence(base: str) -> dict[str, Any]:
 
 
 def _is_hub_id(name: str) -> bool:
-    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not Path(name).parent.is_dir()
+    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not Path(name).is_dir()
