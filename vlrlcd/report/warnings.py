@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from statistics import fmean
+from typing import Any
 
 from vlrlcd.report.read import Run, mapping, number
 from vlrlcd.report.scores import Metrics, measured, stage_title
-from vlrlcd.report.wording import plain
+from vlrlcd.report.wording import signed
 
 LAST_STEPS = 20
 """Over so many steps of stage II a figure of training is averaged."""
@@ -21,7 +22,7 @@ UNPARSABLE = 0.05
 def warnings(run: Run) -> list[str]:
     """The sentences of all rules that hold; none where all is well or nothing was measured."""
     found = [
-        sentence.format(where=f"{plain(task)}, {split}", stage=stage_title(stage).lower(), **figures)
+        sentence.format(where=f"{task}, {split}", stage=stage_title(stage).lower(), **figures)
         for task, split, by_stage in measured(run)
         for metric, sentence, holds in OF_EVALUATION
         for stage, figures in _last(by_stage, metric)
@@ -35,7 +36,7 @@ def warnings(run: Run) -> list[str]:
     ]
 
 
-Rule = tuple[str, str, Callable[[dict[str, float]], bool]]
+Rule = tuple[str, str, Callable[[dict[str, Any]], bool]]
 OF_EVALUATION: list[Rule] = [
     (
         "truncated",
@@ -45,7 +46,7 @@ OF_EVALUATION: list[Rule] = [
     ),
     (
         "gain_from_sight",
-        "{where}: sight gains {points:+.1f} points {stage}, interval {low_points:+.1f} to {high_points:+.1f}: the "
+        "{where}: sight gains {points} points {stage}, interval {low_points} to {high_points}: the "
         "answers may not depend on the images; look at the questions and at the image processor before trusting the "
         "accuracy.",
         lambda found: found["low"] <= 0,
@@ -85,13 +86,14 @@ OF_TRAINING = [
 ]
 
 
-def _last(by_stage: Metrics, metric: str) -> Iterator[tuple[str, dict[str, float]]]:
+def _last(by_stage: Metrics, metric: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The last stage that measured it, with its figures; a missing interval is the value itself."""
     for stage, metrics in reversed(by_stage.items()):
         found = mapping(metrics.get(metric))
         if (value := number(found.get("value"))) is not None:
             low, high = (value if (end := number(found.get(key))) is None else end for key in ("low", "high"))
-            points = {"points": 100 * value, "low_points": 100 * low, "high_points": 100 * high}
+            ends = {"points": value, "low_points": low, "high_points": high}
+            points = {name: signed(100 * share, 1) for name, share in ends.items()}
             yield stage, {"value": value, "low": low, "high": high, **points}
             return
 

@@ -66,12 +66,11 @@ CONTROLS = {
 }
 """Endings of a metric's name: the same questions with the sight taken away."""
 HEADLINES = ("accuracy", "direct_answer", "truthful_rationales", "rouge_l", "ref_clip_score", "win_rate")
+SENTENCE = ("model.checkpoint", "stage2.method", "data.dataset")
+"""Where the configuration says the student, the method and the data."""
 SUBJECT = {
-    "Method": "stage2.method",
-    "Student": "model.checkpoint",
     "Eyes": "eyes.checkpoint",
     "Tuning": "model.tuning",
-    "Data": "data.dataset",
     "Files": "data.root",
     "Scorer": "ranking.scorer",
     "Control": "ranking.control",
@@ -107,6 +106,11 @@ CURVES = {
 def plain(name: str) -> str:
     """A key as words, for what no table names."""
     return name.replace("_", " ").strip().capitalize()
+
+
+def signed(value: float, digits: int) -> str:
+    """`+1.9`, `−0.02` with a minus that is as wide as the plus."""
+    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def duration(seconds: float) -> str:
