@@ -8,7 +8,7 @@ from vlrlcd.report.groups import KINDS, weight
 from vlrlcd.report.lines import Row
 from vlrlcd.report.read import mapping, number, sequence
 from vlrlcd.report.thumbnails import MOST_IMAGES, Thumbnail, thumbnails
-from vlrlcd.report.wording import ABSENT, short, signed
+from vlrlcd.report.wording import ABSENT, percent, short, signed
 
 MARKS = {True: "right", False: "wrong", None: "unknown"}
 SAID_AS_TAGS = ("misled", "tied", "cut")
@@ -108,7 +108,7 @@ def _candidate(row: Row, widest: float) -> Candidate:
 def _bar(name: str, value: float | None, widest: float) -> Bar:
     if value is None:
         return Bar(name, ABSENT, 0.0)
-    return Bar(name, f"{100 * value:.1f} %", 100 * max(value, 0.0) / widest if widest > 0 else 0.0)
+    return Bar(name, percent(value), 100 * max(value, 0.0) / widest if widest > 0 else 0.0)
 
 
 def _score(value: Any, margin: bool = False) -> str:

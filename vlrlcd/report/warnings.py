@@ -6,7 +6,7 @@ from typing import Any
 
 from vlrlcd.report.read import Run, mapping, number
 from vlrlcd.report.scores import Metrics, measured, stage_title
-from vlrlcd.report.wording import signed
+from vlrlcd.report.wording import percent, signed
 
 LAST_STEPS = 20
 """Over so many steps of stage II a figure of training is averaged."""
@@ -29,7 +29,7 @@ def warnings(run: Run) -> list[str]:
         if holds(figures)
     ]
     return found + [
-        sentence.format(value=value, steps=steps)
+        sentence.format(value=value, share=percent(value), steps=steps)
         for quantity, sentence, most in OF_TRAINING
         for value, steps in _recent(run, quantity)
         if value > most
@@ -40,7 +40,7 @@ Rule = tuple[str, str, Callable[[dict[str, Any]], bool]]
 OF_EVALUATION: list[Rule] = [
     (
         "truncated",
-        "{where}: {value:.1%} of the answers {stage} were cut off at the token limit; raise sampling.max_new_tokens, "
+        "{where}: {share} of the answers {stage} were cut off at the token limit; raise sampling.max_new_tokens, "
         "because a cut-off answer names no choice.",
         lambda found: found["value"] > TRUNCATED,
     ),
@@ -53,13 +53,13 @@ OF_EVALUATION: list[Rule] = [
     ),
     (
         "judge_consistency",
-        "{where}: the judge keeps its verdict in {value:.1%} of the pairs when the two answers swap places, so it "
+        "{where}: the judge keeps its verdict in {share} of the pairs when the two answers swap places, so it "
         "follows the position; take another judge and leave the win rate out.",
         lambda found: found["value"] < CONSISTENT,
     ),
     (
         "judge_unparsable",
-        "{where}: {value:.1%} of the judge's verdicts cannot be read; sharpen its prompt or raise its token limit, "
+        "{where}: {share} of the judge's verdicts cannot be read; sharpen its prompt or raise its token limit, "
         "because the win rate stands on the others alone.",
         lambda found: found["value"] > UNPARSABLE,
     ),
@@ -67,13 +67,13 @@ OF_EVALUATION: list[Rule] = [
 OF_TRAINING = [
     (
         "truncated_share",
-        "{value:.1%} of the candidates of the last {steps} steps were cut off at the token limit; raise "
+        "{share} of the candidates of the last {steps} steps were cut off at the token limit; raise "
         "sampling.max_new_tokens.",
         TRUNCATED,
     ),
     (
         "tied_share",
-        "{value:.1%} of the groups of the last {steps} steps were tied and taught nothing; raise sampling.temperature "
+        "{share} of the groups of the last {steps} steps were tied and taught nothing; raise sampling.temperature "
         "or sampling.candidates, or take harder questions.",
         TIED,
     ),
@@ -94,7 +94,7 @@ def _last(by_stage: Metrics, metric: str) -> Iterator[tuple[str, dict[str, Any]]
             low, high = (value if (end := number(found.get(key))) is None else end for key in ("low", "high"))
             ends = {"points": value, "low_points": low, "high_points": high}
             points = {name: signed(100 * share, 1) for name, share in ends.items()}
-            yield stage, {"value": value, "low": low, "high": high, **points}
+            yield stage, {"value": value, "low": low, "high": high, "share": percent(value), **points}
             return
 
 
