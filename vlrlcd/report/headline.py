@@ -1,65 +1,35 @@
-"""The first screen: what was trained on what, how good it became, what it cost."""
+"""What was trained on what, and where the time went."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from vlrlcd.report.read import Run, mapping, number, sequence
-from vlrlcd.report.wording import (
-    COUNTED,
-    DIFFERENCES,
-    METRICS,
-    ORIGIN,
-    PHASES,
-    STAGES,
-    SUBJECT,
-    duration,
-    millions,
-    plain,
-    short,
-)
-
-BLIND = "_blind"
-MAJORITY = "majority"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A metric with its interval; `left`, `width` and `at` place them on a track of 0 to 100, None for a count."""
-
-    value: str
-    interval: str = ""
-    left: float | None = None
-    width: float | None = None
-    at: float | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """One split of one task; a row is its title and one cell (or None) per column."""
-
-    title: str
-    columns: list[str]
-    rows: list[tuple[str, list[Cell | None]]]
-    questions: int | None
+from vlrlcd.report.wording import ORIGIN, PHASES, SENTENCE, SUBJECT, duration, millions, plain
 
 
 @dataclass(frozen=True)
 class Share:
-    """One phase of the run."""
+    """One phase of the run; `percent` of the longest."""
 
     title: str
     time: str
     percent: float
 
 
-def tables(run: Run) -> list[Table]:
-    """One table per task and split, stages as rows; the last stage is shown blind too where it was measured."""
-    return [
-        _table(f"{plain(task)}, {split}", mapping(stages))
-        for task, splits in run.evaluation.items()
-        for split, stages in mapping(splits).items()
-    ]
+@dataclass(frozen=True)
+class Subject:
+    """What was trained on what, in the words of one sentence; empty where the run does not say."""
+
+    student: str
+    method: str
+    data: str
+    teacher: str
+
+
+def subject(run: Run) -> Subject:
+    """The sentence under the title."""
+    student, method, data = (str(_look_up(run.config, key) or "") for key in SENTENCE)
+    return Subject(student, method, data, str(mapping(run.summary.get("teacher")).get("name") or ""))
 
 
 def facts(run: Run) -> list[tuple[str, str]]:
@@ -75,64 +45,25 @@ def facts(run: Run) -> list[tuple[str, str]]:
 
 
 def phases(run: Run) -> list[Share]:
-    """Where the time went: as the run counted it, else from the steps done so far."""
-    seconds = {name: number(value) or 0.0 for name, value in mapping(run.summary.get("phase_seconds")).items()}
-    seconds = seconds or _seconds_of_steps(run)
-    total = sum(seconds.values())
+    """Where the time went, the longest first."""
+    seconds = seconds_by_phase(run)
+    longest = max(seconds.values(), default=0.0)
     return [
-        Share(PHASES.get(name, plain(name)), duration(spent), 100 * spent / total)
-        for name, spent in seconds.items()
-        if spent
+        Share(PHASES.get(name, plain(name)), duration(spent), 100 * spent / longest)
+        for name, spent in sorted(seconds.items(), key=lambda phase: -phase[1])
+        if spent > 0
     ]
 
 
-def _table(title: str, stages: Mapping[str, Any]) -> Table:
-    by_stage = {stage: mapping(stages[stage]) for stage in sorted(stages, key=_stage_rank)}
-    seen = {name for metrics in by_stage.values() for name in metrics}
-    shown = [name for name in seen if not name.endswith(BLIND) and name != MAJORITY]
-    names = sorted(shown, key=lambda name: (list(METRICS).index(name) if name in METRICS else len(METRICS), name))
-    rows = [(STAGES.get(stage, plain(stage)), metrics) for stage, metrics in by_stage.items()]
-    rows += _blind_row(by_stage) + _majority_row(by_stage)
-    counts = [number(mapping(value).get("n")) for _, metrics in rows for value in metrics.values()]
-    return Table(
-        title=title,
-        columns=[METRICS.get(name, plain(name)) for name in names],
-        rows=[(title, [_cell(name, mapping(metrics.get(name))) for name in names]) for title, metrics in rows],
-        questions=int(max((count for count in counts if count), default=0)) or None,
-    )
+def total_time(run: Run) -> str:
+    """All phases together."""
+    return duration(sum(seconds_by_phase(run).values()))
 
 
-def _stage_rank(stage: str) -> tuple[int, str]:
-    return (list(STAGES).index(stage) if stage in STAGES else len(STAGES), stage)
-
-
-def _blind_row(by_stage: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    for stage, metrics in reversed(by_stage.items()):
-        blind = {name.removesuffix(BLIND): value for name, value in metrics.items() if name.endswith(BLIND)}
-        if blind:
-            return [(f"{STAGES.get(stage, plain(stage))}, images blanked", blind)]
-    return []
-
-
-def _majority_row(by_stage: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    found = [metrics[MAJORITY] for metrics in by_stage.values() if MAJORITY in metrics]
-    return [("Always the most frequent answer", {"accuracy": found[-1]})] if found else []
-
-
-def _cell(name: str, metric: Mapping[str, Any]) -> Cell | None:
-    value, low, high = (number(metric.get(key)) for key in ("value", "low", "high"))
-    if value is None:
-        return None
-    if name in DIFFERENCES:
-        between = "" if low is None or high is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
-        return Cell(f"{100 * value:+.1f}", between)
-    is_share = name in METRICS and name not in COUNTED
-    if low is None or high is None:
-        return Cell(f"{100 * value:.1f} %", at=100 * value) if is_share else Cell(short(value))
-    if not is_share:
-        return Cell(short(value), f"{short(low)} to {short(high)}")
-    left, right = 100 * low, 100 * high
-    return Cell(f"{100 * value:.1f} %", f"{left:.1f} to {right:.1f}", left, right - left, 100 * value)
+def seconds_by_phase(run: Run) -> dict[str, float]:
+    """As the run counted it, else from the steps done so far."""
+    seconds = {name: number(value) or 0.0 for name, value in mapping(run.summary.get("phase_seconds")).items()}
+    return seconds or _seconds_of_steps(run)
 
 
 def _look_up(config: Any, dotted: str) -> Any:

@@ -10,19 +10,22 @@ from typing import Any
 import yaml
 
 from vlrlcd.errors import UserError
+from vlrlcd.report.lines import rows
 
 FILES = ("config.yaml", "metrics.jsonl", "samples.jsonl", "eval.json", "run.json")
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder holds; a file that is not there yet is empty here, `notes` say what could not be read."""
+    """What a run folder holds; a file that is not there yet is empty here, `notes` say what could not be read.
+
+    Groups and answers may be many: `groups` and `answers` read them from the folder, a line at a time.
+    """
 
     folder: Path
     config: dict[str, Any]
     config_text: str
     metrics: list[dict[str, Any]]
-    samples: list[dict[str, Any]]
     evaluation: dict[str, Any]
     summary: dict[str, Any]
     notes: list[str] = field(default_factory=list)
@@ -45,12 +48,16 @@ def read_run(folder: Path | str) -> Run:
         folder=folder,
         config=_read_mapping(folder / "config.yaml", yaml.safe_load, notes),
         config_text=_text(folder / "config.yaml"),
-        metrics=_read_lines(folder / "metrics.jsonl", notes),
-        samples=_read_lines(folder / "samples.jsonl", notes),
+        metrics=[row for _, row in rows(folder / "metrics.jsonl", notes)],
         evaluation=_read_mapping(folder / "eval.json", json.loads, notes),
         summary=_read_mapping(folder / "run.json", json.loads, notes),
         notes=notes,
     )
+
+
+def name_of(run: Run) -> str:
+    """What the run is called: as it says itself, else as its folder."""
+    return str(run.summary.get("name") or run.folder.resolve().name)
 
 
 def number(value: Any) -> float | None:
@@ -79,27 +86,8 @@ def _read_mapping(path: Path, parse: Callable[[str], Any], notes: list[str]) -> 
         return {}
     try:
         parsed = parse(_text(path))
-    except (ValueError, yaml.YAMLError):
+    except (ValueError, RecursionError, yaml.YAMLError):
         parsed = None
     if not isinstance(parsed, dict):
         notes.append(f"{path.name} cannot be read and was left out.")
     return mapping(parsed)
-
-
-def _read_lines(path: Path, notes: list[str]) -> list[dict[str, Any]]:
-    *lines, last = _text(path).split("\n")
-    parsed = [_parse_line(line) for line in lines]
-    if broken := [place for place, row in enumerate(parsed, start=1) if row is None]:
-        count = f"{len(broken)}, the first is line {broken[0]}"
-        notes.append(f"{path.name}: lines that cannot be read were left out ({count}).")
-    if last and _parse_line(last) is None:
-        notes.append(f"{path.name}: the last line is half-written and was left out; the run is writing or was cut off.")
-    return [row for row in [*parsed, _parse_line(last)] if row is not None]
-
-
-def _parse_line(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) else None

@@ -3,24 +3,74 @@
 ABSENT = "\N{EN DASH}"
 STAGES = {"pretrained": "Pretrained", "stage1": "After stage 1", "stage2": "After stage 2"}
 STAGE_HEADINGS = {"stage1": "Stage 1: imitating the anchors", "stage2": "Stage 2: learning from the ranking"}
-PHASES = {"stage1": "Stage 1", "stage2": "Stage 2", "sample": "Sampling", "rank": "Ranking", "train": "Training"}
-METRICS = {
-    "accuracy": "Accuracy",
-    "gain_from_sight": "Gain from sight",
-    "direct_answer": "Direct answer",
-    "truthful_rationales": "Truthful rationales",
-    "claims_per_rationale": "Claims per rationale",
-    "truncated": "Cut off",
+PHASES = {
+    "start": "Starting",
+    "load": "Loading",
+    "stage1": "Stage 1",
+    "stage2": "Stage 2",
+    "sample": "Sampling",
+    "rank": "Ranking",
+    "calibrate": "Calibration",
+    "train": "Training",
+    "optimise": "Optimiser",
+    "evaluate": "Evaluation",
+    "save": "Saving",
 }
-COUNTED = {"claims_per_rationale"}
-DIFFERENCES = {"gain_from_sight"}
-"""In points, above zero or below."""
+SHARE, DIFFERENCE, SCORE, FRACTION, COUNT, UNKNOWN = "share", "difference", "score", "fraction", "count", "unknown"
+"""A share is shown in percent, a difference of shares in points with its sign, a score is 0 to 100 as it stands, a
+fraction 0 to 1 as it stands, a count and what no table names have no end to their scale."""
+METRICS = {
+    "Multiple choice": {
+        "accuracy": ("Accuracy", SHARE),
+        "gain_from_sight": ("Gain from sight", DIFFERENCE),
+        "majority": ("Always the most frequent answer", SHARE),
+        "unreadable": ("Answers that name no choice", SHARE),
+    },
+    "Direct answers": {
+        "direct_answer": ("Direct answer", SHARE),
+        "direct_answer_normalised": ("Direct answer, normalised", SHARE),
+    },
+    "Explanations": {
+        "truthful_rationales": ("Truthful explanations", SHARE),
+        "hallucinating_rationales": ("Explanations with a false claim", SHARE),
+        "false_claims": ("False claims, of all claims", SHARE),
+        "claims_per_rationale": ("Claims per explanation", COUNT),
+        "rouge_l": ("ROUGE-L", FRACTION),
+        "bleu": ("BLEU", SCORE),
+        "chrf": ("chrF", SCORE),
+        "ref_clip_score": ("RefCLIPScore", FRACTION),
+        "clip_score": ("CLIPScore", FRACTION),
+        "clip_truncated": ("Cut off for CLIP", SHARE),
+    },
+    "Judged in pairs": {
+        "win_rate": ("Win rate", SHARE),
+        "win_rate_length_controlled": ("Win rate, length controlled", SHARE),
+        "win_rate_length_matched": ("Win rate, length matched", SHARE),
+        "win_rate_truncated": ("Win rate, cut to one length", SHARE),
+        "judge_consistency": ("Judge agrees when the order is swapped", SHARE),
+        "judge_first_position": ("Judge picks the first position", SHARE),
+        "judge_ties": ("Ties", SHARE),
+        "judge_unparsable": ("Verdicts that cannot be read", SHARE),
+    },
+    "Form of the answers": {
+        "truncated": ("Cut off at the token limit", SHARE),
+        "tokens": ("Length in tokens", COUNT),
+        "characters": ("Length in characters", COUNT),
+    },
+}
+OTHER_METRICS = "Other figures"
+CONTROLS = {
+    "_blank": "images blanked",
+    "_wrong_image": "image of another question",
+    "_question_only": "question alone",
+}
+"""Endings of a metric's name: the same questions with the sight taken away."""
+HEADLINES = ("accuracy", "direct_answer", "truthful_rationales", "rouge_l", "ref_clip_score", "win_rate")
+SENTENCE = ("model.checkpoint", "stage2.method", "data.dataset")
+"""Where the configuration says the student, the method and the data."""
 SUBJECT = {
-    "Method": "stage2.method",
-    "Student": "model.checkpoint",
     "Eyes": "eyes.checkpoint",
     "Tuning": "model.tuning",
-    "Data": "data.dataset",
     "Files": "data.root",
     "Scorer": "ranking.scorer",
     "Control": "ranking.control",
@@ -42,16 +92,30 @@ CURVES = {
     "mean_length": ("Answer length", "Mean tokens of a sampled answer."),
     "tied_share": ("Tied groups", "Share of groups in which all candidates score the same: nothing to rank."),
     "truncated_share": ("Cut-off answers", "Share of candidates that reached the token limit."),
+    "distinct_share": ("Distinct candidates", "Share of the drawn answers that differ from each other."),
+    "auc_pooled": ("AUC over all groups", "As above, with the candidates of all groups in one pool."),
+    "spearman": ("Rank correlation", "Spearman, of a candidate's margin with its being right."),
     "tokens_per_s": ("Throughput", "Tokens per second."),
     "seconds": ("Seconds per step", "Where the time of a step goes."),
     "grad_norm": ("Gradient norm", "Before clipping."),
     "lr": ("Learning rate", "As scheduled."),
+    "logp_gap": ("Sampling against training", "Largest gap between the log-probs of sampling and of training."),
 }
 
 
 def plain(name: str) -> str:
     """A key as words, for what no table names."""
     return name.replace("_", " ").strip().capitalize()
+
+
+def signed(value: float, digits: int) -> str:
+    """`+1.9`, `−0.02` with a minus that is as wide as the plus."""
+    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(share: float) -> str:
+    """`12.4 %`."""
+    return f"{100 * share:.1f} %"
 
 
 def duration(seconds: float) -> str:
