@@ -86,8 +86,22 @@ def test_a_card_says_how_far_the_last_stage_is_from_the_first():
         "65.0 %",
         "+25.0 points since pretrained",
     )
-    assert [title for title, _ in accuracy.stages] == ["Pretrained", "After stage 2"]
+    assert [title for title, _ in accuracy.rows] == ["Pretrained", "After stage 2"]
     assert (rouge.last.value, rouge.change) == ("0.300", "")
+
+
+def test_the_gain_from_sight_stands_on_the_accuracy_with_and_without_the_image():
+    last = {"accuracy": metric(0.65), "gain_from_sight": metric(0.4), "accuracy_blank": metric(0.25)}
+    _, gain = of(pretrained={"accuracy": metric(0.4)}, stage2=last).cards
+    assert (gain.title, gain.last.value, gain.change) == (
+        "Gain from sight",
+        "+40.0",
+        "points of accuracy, after stage 2",
+    )
+    assert [(title, shown.value) for title, shown in gain.rows] == [
+        ("Own image", "65.0 %"),
+        ("Blanked", "25.0 %"),
+    ]
 
 
 def test_types_of_questions_have_their_own_table_the_most_frequent_first():

@@ -9,11 +9,13 @@ from vlrlcd.report.wording import (
     CONTROLS,
     DIFFERENCE,
     FRACTION,
+    GAIN,
     HEADLINES,
     METRICS,
     OTHER_METRICS,
     SCORE,
     SHARE,
+    SIGHTS,
     STAGES,
     UNKNOWN,
     plain,
@@ -48,12 +50,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Card:
-    """A headline figure: of the last stage that has it, how far that is from the first, and every stage's."""
+    """A headline figure: of the last stage that has it, how far that is from the first, and what it stands on: every
+    stage's figure, or of the gain from sight the accuracy with and without the image."""
 
     title: str
     last: Cell
     change: str
-    stages: list[tuple[str, Cell]]
+    rows: list[tuple[str, Cell]]
 
 
 @dataclass(frozen=True)
@@ -167,13 +170,20 @@ def _card(name: str, by_stage: Metrics) -> Card | None:
     if not found:
         return None
     first, last = list(found)[0], list(found)[-1]
+    if name == GAIN:
+        return Card(title, found[last], f"points of accuracy, {stage_title(last).lower()}", _by_sight(by_stage[last]))
     values = [number(by_stage[stage][name]["value"]) or 0.0 for stage in (first, last)]
     return Card(
         title=title,
         last=found[last],
         change=f"{_change(unit, values[1] - values[0])} since {stage_title(first).lower()}" if first != last else "",
-        stages=[(stage_title(stage), shown) for stage, shown in found.items()],
+        rows=[(stage_title(stage), shown) for stage, shown in found.items()],
     )
+
+
+def _by_sight(metrics: dict[str, Any]) -> list[tuple[str, Cell]]:
+    found = [(said, cell(SHARE, metrics.get(name))) for name, said in SIGHTS.items()]
+    return [(said, shown) for said, shown in found if shown]
 
 
 def _change(unit: str, difference: float) -> str:

@@ -65,7 +65,24 @@ CONTROLS = {
     "_question_only": "question alone",
 }
 """Endings of a metric's name: the same questions with the sight taken away."""
-HEADLINES = ("accuracy", "direct_answer", "truthful_rationales", "rouge_l", "ref_clip_score", "win_rate")
+GAIN = "gain_from_sight"
+SIGHTS = {
+    "accuracy": "Own image",
+    "accuracy_blank": "Blanked",
+    "accuracy_wrong_image": "Other image",
+    "accuracy_question_only": "No image",
+}
+"""What the gain from sight stands on, in as few words as a card has room for."""
+HEADLINES = (
+    "accuracy",
+    GAIN,
+    "win_rate_length_controlled",
+    "truthful_rationales",
+    "direct_answer",
+    "rouge_l",
+    "ref_clip_score",
+    "win_rate",
+)
 SENTENCE = ("model.checkpoint", "stage2.method", "data.dataset")
 """Where the configuration says the student, the method and the data."""
 SUBJECT = {
