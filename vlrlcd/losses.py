@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
 
 
 def cross_entropy(logps_N: Tensor, answer_tokens: Tensor | float) -> Tensor:
@@ -34,6 +35,71 @@ def ldl(log_d_BK: Tensor, log_q_BK: Tensor) -> Tensor:
     return (log_d_BK.exp() * difference_BK).sum(-1)
 
 
-def group_kl(mean_kl_BK: Tensor, copies_BK: Tensor) -> Tensor:
-    """KL to p_sft of each group, `[B]`: the token mean of each candidate, averaged over the K drawn."""
-    return (mean_kl_BK * copies_BK).sum(-1) / copies_BK.sum(-1)
+def group_mean(values_BK: Tensor, copies_BK: Tensor) -> Tensor:
+    """Mean over the K drawn of each group, `[B]`."""
+    return (values_BK * copies_BK).sum(-1) / copies_BK.sum(-1)
+
+
+def dpo(scores_BK: Tensor, r_BK: Tensor, copies_BK: Tensor, beta: float) -> Tensor:
+    """DPO over all pairs of a group with r_i > r_j, mean over the pairs, `[B]`; 0 where there is no pair.
+
+    A pair of answers that were drawn n_i and n_j times counts n_i n_j times [ours]. Source: -log sigmoid(beta (s_i -
+    s_j)) of Rafailov et al. 2023, s the summed log-ratio to the reference policy.
+    """
+    copies_BK = copies_BK.to(scores_BK.dtype)
+    pairs_BKK = (r_BK[:, :, None] > r_BK[:, None, :]) * copies_BK[:, :, None] * copies_BK[:, None, :]
+    loss_BKK = -logsigmoid(beta * (scores_BK[:, :, None] - scores_BK[:, None, :]))
+    return (loss_BKK * pairs_BKK).sum((-1, -2)) / pairs_BKK.sum((-1, -2)).clamp(min=1)
+
+
+def group_advantages(r_BK: Tensor, copies_BK: Tensor) -> Tensor:
+    """(r - mean) / (std + 1e-4) over the K drawn of each group, `[B, K]`, 0 where there is no candidate.
+
+    The standard deviation is the unbiased one, as implementations of GRPO have it; of one candidate it is 0.
+    """
+    drawn_B1 = copies_BK.sum(-1, keepdim=True)
+    centred_BK = (r_BK - group_mean(r_BK, copies_BK)[:, None]) * (copies_BK > 0)
+    variance_B1 = (centred_BK**2 * copies_BK).sum(-1, keepdim=True) / (drawn_B1 - 1).clamp(min=1)
+    return centred_BK / (variance_B1.sqrt() + 1e-4)
+
+
+def clipped(logps_N: Tensor, old_N: Tensor, advantages_N: Tensor, epsilon: float) -> Tensor:
+    """The clipped surrogate of PPO per token, `[N]`, to be lowered.
+
+    Args:
+        logps_N: under the student, with gradient.
+        old_N: under the student that the answers were drawn from.
+        advantages_N: of each token.
+        epsilon: how far the ratio of the two may leave 1 before its gradient ends.
+    """
+    ratio_N = (logps_N - old_N).exp()
+    return -torch.minimum(ratio_N * advantages_N, ratio_N.clamp(1 - epsilon, 1 + epsilon) * advantages_N)
+
+
+def gae(values_T: Tensor, reward: float, gamma: float, lam: float) -> Tensor:
+    """Generalised advantages of the tokens of one answer, `[T]`, the reward coming with the last.
+
+    A_t = sum_l (gamma lam)^l delta_{t+l} with delta_t = gamma V_{t+1} - V_t, and reward - V_T at the end (Schulman et
+    al. 2016). A_t + V_t is what the value of the token is fitted to.
+    """
+    advantages_T, following, advantage = torch.zeros_like(values_T), 0.0, 0.0
+    for t in reversed(range(len(values_T))):
+        last = t + 1 == len(values_T)
+        delta = (reward if last else gamma * following) - values_T[t]
+        advantage = delta + gamma * lam * advantage
+        advantages_T[t], following = advantage, values_T[t]
+    return advantages_T
+
+
+def pu_risk(positive_P: Tensor, unlabelled_U: Tensor, prior: float) -> Tensor:
+    """Non-negative positive-unlabelled risk of log-odds, a scalar (Kiryo et al. 2017) with the logistic loss.
+
+    prior E_P[l(z)] + max(0, E_U[l(-z)] - prior E_P[l(-z)]), l(z) = log(1 + e^-z).
+
+    Args:
+        positive_P: log-odds of answers that are known to be good.
+        unlabelled_U: log-odds of answers that may be either.
+        prior: share of good answers among the unlabelled, in (0, 1).
+    """
+    negative = softplus(unlabelled_U).mean() - prior * softplus(positive_P).mean()
+    return prior * softplus(-positive_P).mean() + negative.clamp(min=0)

@@ -129,7 +129,7 @@ def _learn(engine: Engine, config: Config, method: Method, groups: list[Group], 
         branches = branches.to(engine.device)
         logps_BK, reference_BK, kl_BK, lengths_BK = _per_candidate(branches, part, logps_N, reference_N, kl_N)
         loss_B, log_q_BK = method.loss(config, logps_BK, reference_BK, lengths_BK, own)
-        kl_B = losses.group_kl(kl_BK / lengths_BK.clamp(min=1), own.copies_BK.to(kl_BK.device))
+        kl_B = losses.group_mean(kl_BK / lengths_BK.clamp(min=1), own.copies_BK.to(kl_BK.device))
         counts_B = weight_B[index].to(loss_B.device)
         ldl = (loss_B * own.rankable_B.to(loss_B.device) * counts_B).sum() / rankable
         kl = (kl_B * counts_B).sum() / total

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlrlcd.losses import candidate_scores, cross_entropy, group_kl, ldl, log_q
+from vlrlcd.losses import candidate_scores, cross_entropy, group_mean, ldl, log_q
 from vlrlcd.ranking.distribution import label_distribution
 
 
@@ -76,9 +76,9 @@ def test_folding_copies_changes_nothing():
     assert ldl(label_distribution(r, n, 0.5, 2.0), log_q(s, n, 1.0)).item() == pytest.approx(whole.item(), abs=1e-6)
 
 
-def test_group_kl_is_the_mean_over_the_drawn():
+def test_group_mean_is_the_mean_over_the_drawn():
     kl, n = torch.tensor([[0.2, 0.8], [0.5, 0.0]]), torch.tensor([[3.0, 1.0], [4.0, 0.0]])
-    assert group_kl(kl, n).tolist() == pytest.approx([(3 * 0.2 + 0.8) / 4, 0.5])
+    assert group_mean(kl, n).tolist() == pytest.approx([(3 * 0.2 + 0.8) / 4, 0.5])
 
 
 def test_cross_entropy_divides_by_the_steps_tokens():
