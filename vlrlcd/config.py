@@ -9,6 +9,16 @@ from vlrlcd.private import refuse_secrets
 Control = Literal["none", "anchors_shuffled", "d_permuted", "d_uniform", "no_anchor", "oracle"]
 SightControl = Literal["blank", "wrong_image", "question_only"]
 Tracker = Literal["tensorboard", "wandb", "trackio"]
+Method = Literal[
+    "sft",
+    "sft_sft",
+    "single_pair_dpo",
+    "anchor_grpo",
+    "self_ppo",
+    "anchorrank_dpo",
+    "ldl_grpo",
+    "teacher_judge_grpo",
+]
 PartTuning = Literal["default", "frozen", "lora", "full"]
 
 
@@ -235,22 +245,36 @@ class Stage2Config:
     """Preference optimisation on the student's own candidates.
 
     Attributes:
-        method: ldl_grpo learns from the label distribution; sft leaves stage II out.
+        method: what is learned from, and how (docs/method.md); sft leaves stage II out.
         epochs: passes over the training prompts.
         prompts_per_step: groups of one optimiser step, over all processes and accumulation.
         learning_rate: peak of the cosine; 0 is 1e-6 for full and 5e-6 for LoRA.
         beta: weight of KL(student || p_sft) per token.
         q: the student's score of a candidate: ratio to p_sft, mean log-prob, or sum of log-probs.
         q_temperature: T_q.
+        updates: optimiser steps per rollout; GRPO and PPO clip from the second on.
+        clip: epsilon of GRPO and PPO.
+        dpo_beta: of the DPO methods, on summed log-probs.
+        discount: gamma of PPO's advantages.
+        gae_lambda: lambda of PPO's advantages.
+        value_weight: of PPO's squared error of the value.
+        value_learning_rate: peak for PPO's value head, which starts at 0.
     """
 
-    method: Literal["ldl_grpo", "sft"] = "ldl_grpo"
+    method: Method = "ldl_grpo"
     epochs: float = 1.0
     prompts_per_step: int = 16
     learning_rate: float = 0.0
     beta: float = 0.05
     q: Literal["ratio", "mean", "sum"] = "ratio"
     q_temperature: float = 1.0
+    updates: int = 1
+    clip: float = 0.2
+    dpo_beta: float = 0.1
+    discount: float = 1.0
+    gae_lambda: float = 0.95
+    value_weight: float = 0.5
+    value_learning_rate: float = 1e-3
 
 
 @dataclass(kw_only=True)
@@ -401,8 +425,6 @@ def check(config: Config) -> None:
     for key, value in not_negative.items():
         if value < 0:
             raise UserError(f"{key}={value} must not be negative.")
-    if config.sampling.candidates < 2 and config.stage2.method == "ldl_grpo":
-        raise UserError(f"sampling.candidates={config.sampling.candidates}: a ranking needs at least 2 candidates.")
     if config.sampling.temperature <= 0:
         raise UserError(f"sampling.temperature={config.sampling.temperature}: candidates need a temperature above 0.")
     if not 0 < config.sampling.top_p <= 1:

@@ -15,14 +15,17 @@ from vlrlcd.sampling import Draw
 
 @dataclass(frozen=True)
 class Candidate:
-    """A distinct answer of the student; `copies` counts how often it was drawn."""
+    """A distinct answer of the student; `copies` counts how often it was drawn.
+
+    An anchor that a method puts among them has no `sampled_logp`.
+    """
 
     tokens: Tokens
     text: str
     copies: int
     truncated: bool
     correct: bool | None
-    sampled_logp: float
+    sampled_logp: float | None
 
 
 @dataclass

@@ -17,9 +17,9 @@ from vlrlcd.ranking.signal import signal_strength
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one group: its loss and KL, the largest gap between sampling and training log-probs, log q by candidate."""
+    """Of one group: loss without KL, KL, the largest gap of sampling to training log-probs, log q by candidate."""
 
-    ldl: float
+    loss: float
     kl: float
     logp_gap: float
     log_q_K: Tensor
@@ -50,7 +50,7 @@ def group_record(group: Group, ranking: Ranking, row: int, outcome: Outcome, ste
         "anchor": group.anchor,
         "anchor_score": anchor_score,
         "rankable": rankable,
-        "ldl": outcome.ldl,
+        "preference_loss": outcome.loss,
         "kl": outcome.kl,
         "logp_gap": outcome.logp_gap,
         "effective_k_d": effective_size(log_d_K[None]).item(),
@@ -66,6 +66,7 @@ def group_record(group: Group, ranking: Ranking, row: int, outcome: Outcome, ste
                 "correct": candidate.correct,
                 "truncated": candidate.truncated,
                 "copies": candidate.copies,
+                "drawn": candidate.sampled_logp is not None,
             }
             for candidate, g, r, d, q in columns
         ],
@@ -74,13 +75,14 @@ def group_record(group: Group, ranking: Ranking, row: int, outcome: Outcome, ste
 
 def preference_figures(records: list[dict], beta: float) -> dict[str, float | None]:
     """The step's line of metrics.jsonl."""
-    candidates = [candidate for record in records for candidate in record["candidates"]]
+    sampled = [{**record, "candidates": [c for c in record["candidates"] if c["drawn"]]} for record in records]
+    candidates = [candidate for record in sampled for candidate in record["candidates"]]
     drawn = sum(c["copies"] for c in candidates)
-    rankable = [record["ldl"] for record in records if record["rankable"]]
-    ldl, kl = sum(rankable) / max(1, len(rankable)), _mean(records, "kl")
+    rankable = [record["preference_loss"] for record in records if record["rankable"]]
+    preference_loss, kl = sum(rankable) / max(1, len(rankable)), _mean(records, "kl")
     return {
-        "loss": ldl + beta * kl,
-        "ldl": ldl,
+        "loss": preference_loss + beta * kl,
+        "preference_loss": preference_loss,
         "kl": kl,
         "logp_gap": max(record["logp_gap"] for record in records),
         "effective_k_d": _mean(records, "effective_k_d"),
@@ -89,7 +91,8 @@ def preference_figures(records: list[dict], beta: float) -> dict[str, float | No
         "truncated_share": sum(c["copies"] * c["truncated"] for c in candidates) / drawn,
         "mean_length": sum(c["copies"] * c["tokens"] for c in candidates) / drawn,
         "distinct_share": len(candidates) / drawn,
-        **signal_strength(records),
+        "drawn": drawn,
+        **signal_strength(sampled),
     }
 
 

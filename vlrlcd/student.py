@@ -39,12 +39,15 @@ class Student(nn.Module):
     student is.
     """
 
-    def __init__(self, adapter: ModelAdapter, settings: ModelConfig, with_reference: bool, seed: int):
+    def __init__(
+        self, adapter: ModelAdapter, settings: ModelConfig, with_reference: bool, seed: int, with_values: bool = False
+    ):
         """Args:
         adapter: with its weights loaded; they are frozen, wrapped or trained in place.
         settings: what trains, and how.
         with_reference: keep p_sft, as stage II needs it.
         seed: of the LoRA initialisation.
+        with_values: train a linear value head on the student's states, for PPO; it starts at 0 and is not exported.
         """
         super().__init__()
         self.adapter = adapter
@@ -64,6 +67,7 @@ class Student(nn.Module):
             parameter.requires_grad_(full or _is_addition(name))
         if self.checkpointing:
             adapter.decoder.gradient_checkpointing_enable({"use_reentrant": False})
+        self.value_head = _value_head(adapter) if with_values else None
         self.eval()
 
     def _with_lora(self, settings: ModelConfig, seed: int) -> nn.Module:
@@ -112,13 +116,20 @@ class Student(nn.Module):
             hidden_NH = predicting_states(self.adapter, batch, branches)
             return token_logps(self.adapter, hidden_NH, branches.target_N)
 
-    def logps_and_kl(self, batch: PromptBatch, branches: Branches, reference_NH: Tensor) -> tuple[Tensor, Tensor]:
-        """As `logps`, and the exact KL to p_sft at every position, given p_sft's states there; both `[N]`."""
+    def learned(self, batch: PromptBatch, branches: Branches, reference_NH: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `logps`, the exact KL to p_sft at every position, given p_sft's states there, and the expected reward,
+        0 without a value head; all `[N]`."""
         with self._recomputing():
             hidden_NH = predicting_states(self.adapter, batch, branches)
             logps_N = token_logps(self.adapter, hidden_NH, branches.target_N)
             reference = self.reference or self.adapter
-            return logps_N, token_kl(self.adapter, hidden_NH, reference, reference_NH)
+            return logps_N, token_kl(self.adapter, hidden_NH, reference, reference_NH), self._values(hidden_NH)
+
+    def _values(self, hidden_NH: Tensor) -> Tensor:
+        if self.value_head is None:
+            return hidden_NH.new_zeros(len(hidden_NH), dtype=torch.float32)
+        # the head reads the student and does not move it
+        return self.value_head(hidden_NH.detach().to(self.value_head.weight.dtype))[:, 0].float()
 
     @torch.no_grad()
     def reference_states(self, batch: PromptBatch, branches: Branches) -> tuple[Tensor, Tensor]:
@@ -219,6 +230,14 @@ def _switch_off_dropout(model: nn.Module) -> None:
         for name, value in vars(module).items():
             if isinstance(value, float) and ("drop" in name or (name == "p" and isinstance(module, nn.Dropout))):
                 setattr(module, name, 0.0)
+
+
+def _value_head(adapter: ModelAdapter) -> nn.Linear:
+    dtype = next(adapter.model.parameters()).dtype
+    head = nn.Linear(adapter.config.get_text_config().hidden_size, 1, dtype=dtype)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return head
 
 
 def _is_addition(name: str) -> bool:

@@ -15,17 +15,20 @@ from vlrlcd.evaluation.evaluate import Destination, evaluate
 from vlrlcd.group import Group
 from vlrlcd.job import Job, prepare
 from vlrlcd.loader import GroupLoader, shuffled_anchors
-from vlrlcd.methods import METHODS, Scale, Step, preference_step, sample_candidates, sft_step
+from vlrlcd.methods import METHODS, Preference, Step, sample_candidates, sft_step
 from vlrlcd.processes import ranks
 from vlrlcd.processes.start import start_processes
 from vlrlcd.processes.stopping import Stopped, listen, stop_asked, stop_if_asked
 from vlrlcd.progress import progress
-from vlrlcd.ranking.distribution import NothingToCalibrate, calibrate_tau
+from vlrlcd.ranking.distribution import NothingToCalibrate, Scale, calibrate_tau
 from vlrlcd.ranking.rank import Ranker, margins
 from vlrlcd.report import write_model_card, write_report
 from vlrlcd.run_folder import RunFolder, folder_for
 from vlrlcd.student import DTYPES, Student, student_adapter
 from vlrlcd.summary import print_results, print_stage, print_start
+
+OneStep = Callable[[list[Group], int, int], Step]
+"""(groups, step, update within the step) to the gradient of an update."""
 
 
 def train(config: Config, source: str | Path) -> Path:
@@ -56,8 +59,10 @@ class Trainer:
         self.clock.seconds.update(run.place.get("seconds", {}))
         self.loaders = {stage: self._loader(stage) for stage in ("stage1", "stage2")}
         self.steps = {stage: loader.steps(getattr(config, stage).epochs) for stage, loader in self.loaders.items()}
-        if METHODS[config.stage2.method] is None:
+        self.method = METHODS[config.stage2.method]
+        if self.method is None:
             self.steps["stage2"] = 0
+        self.updates = {"stage1": 1, "stage2": config.stage2.updates}
 
     def run(self) -> Path:
         """Both stages with their evaluations, from wherever the run stands."""
@@ -89,7 +94,7 @@ class Trainer:
         """Stage I: from the checkpoint to p_sft, a plain checkpoint of its own."""
         engine = self._engine(self.config.model.checkpoint, "stage1")
         self._evaluate(engine, "pretrained")
-        self._learn(engine, "stage1", lambda groups, step: sft_step(engine, self.config, groups, self.clock))
+        self._learn(engine, "stage1", self._sft_step(engine))
         self._export(engine, "stage1", then="stage2")
 
     def _prefer(self) -> None:
@@ -97,17 +102,28 @@ class Trainer:
         engine = self._engine(self.folder.path / "stage1", "stage2")
         self._evaluate(engine, "stage1")
         if self.steps["stage2"]:
-            ranker, scale = self._ranker(), self._scale(engine)
-
-            def one_step(groups: list[Group], step: int) -> Step:
-                return preference_step(engine, self.config, ranker, scale, groups, step, self.clock)
-
-            self._learn(engine, "stage2", one_step)
+            self._learn(engine, "stage2", self._stage2_step(engine))
             self._evaluate(engine, "stage2")
         self._export(engine, "student", then="done")
 
-    def _learn(self, engine: Engine, stage: str, one_step: Callable[[list[Group], int], Step]) -> None:
-        """Optimiser steps of a stage, from the last checkpoint to the end."""
+    def _sft_step(self, engine: Engine) -> OneStep:
+        return lambda groups, step, update: sft_step(engine, self.config, groups, self.clock)
+
+    def _stage2_step(self, engine: Engine) -> OneStep:
+        if not self.method.supervision:
+            return self._sft_step(engine)
+        preference = Preference(engine, self.config, self._ranker(), self._scale(engine), self.clock)
+
+        def one_step(groups: list[Group], step: int, update: int) -> Step:
+            if update == 0:
+                preference.draw(groups, step)
+                preference.rank(groups, step)
+            return preference.learn(groups, step)
+
+        return one_step
+
+    def _learn(self, engine: Engine, stage: str, one_step: OneStep) -> None:
+        """Steps of a stage, each of one or several updates, from the last checkpoint to the end."""
         place, steps = self.folder.place, self.steps[stage]
         if place["tag"]:
             engine.load(self.folder.checkpoints, place["tag"])
@@ -116,9 +132,10 @@ class Trainer:
             before = self.clock.seconds.copy()
             with self.clock("load"):
                 groups = self.loaders[stage].groups(step)
-            done = one_step(groups, step)
-            with self.clock("optimise"):
-                rate, norm = engine.step(step)
+            for update in range(self.updates[stage]):
+                done = one_step(groups, step, update)
+                with self.clock("optimise"):
+                    rate, norm = engine.step(step * self.updates[stage] + update)
             self._log(bar, stage, step, done, rate, norm, self.clock.seconds - before)
             due = self.config.run.save_every and (step + 1) % self.config.run.save_every == 0
             stop = stop_asked()
@@ -135,7 +152,7 @@ class Trainer:
         if "tau" in self.folder.place:
             return Scale(self.folder.place["tau"], self.folder.place["gamma"])
         # these two give D without a scale, or with scores that have only two values
-        unscaled = wanted.control in ("d_uniform", "oracle")
+        unscaled = not self.method.supervision.scaled or wanted.control in ("d_uniform", "oracle")
         tau = wanted.tau or (1.0 if unscaled else self._calibrated(engine))
         scale = Scale(tau, wanted.gamma or 1 / tau)
         self._stand_at(**{**self.folder.place, "tau": scale.tau, "gamma": scale.gamma})
@@ -149,7 +166,7 @@ class Trainer:
             stop_if_asked()
             with self.clock("calibrate"):
                 groups = self.loaders["stage2"].groups(step)
-                sample_candidates(engine, self.config, groups, f"calibration {step}")
+                sample_candidates(engine, self.config, groups, f"calibration {step}", self.config.sampling.candidates)
                 r_BK = margins(engine, ranker, groups)[2]
                 found = zip(r_BK.tolist(), groups, strict=True)
                 collected += ranks.collected([r_K[: len(g.candidates)] for r_K, g in found if g.weight])
@@ -176,10 +193,13 @@ class Trainer:
         with self.clock("start"):
             settings = self.config.model
             adapter = student_adapter(settings, checkpoint).load_model(DTYPES[settings.dtype])
-            student = Student(adapter, settings, with_reference=stage == "stage2", seed=self.config.run.seed)
+            prefers = stage == "stage2" and bool(self.method and self.method.objective)
+            values = prefers and self.method.objective.values
+            student = Student(adapter, settings, prefers, self.config.run.seed, with_values=values)
             table = student.trainable_table()
             self.folder.record(trainable=table)
-            engine = Engine(student, self.config, learning_rate(self.config, stage), self.steps[stage])
+            updates = self.steps[stage] * self.updates[stage]
+            engine = Engine(student, self.config, learning_rate(self.config, stage), updates)
             if ranks.first():
                 print_stage(self.config, stage, self.steps[stage], table, engine.sampling_note)
             return engine

@@ -127,7 +127,7 @@ def _stage2_step(draw, step, progress):
         "grad_norm": 0.7 + draw.random() / 3,
         "seconds": {"sample": 0.3, "rank": 0.1, "train": 0.25 + draw.random() / 20},
         "tokens_per_s": 2100 + draw.gauss(0, 90),
-        "ldl": 0.9 - 0.45 * progress + draw.gauss(0, 0.05),
+        "preference_loss": 0.9 - 0.45 * progress + draw.gauss(0, 0.05),
         "kl": 0.04 * progress + draw.random() / 500,
         "effective_k_d": 2.9 + draw.gauss(0, 0.2),
         "effective_k_q": 6.9 - 3 * progress + draw.gauss(0, 0.2),

@@ -14,8 +14,9 @@ from vlrlcd.group import Group
 from vlrlcd.head import token_logps
 from vlrlcd.job import Job, prepare
 from vlrlcd.loader import GroupLoader
-from vlrlcd.methods import Scale, Step, preference_step, sample_candidates, sft_step
+from vlrlcd.methods import METHODS, Preference, Step, sample_candidates, sft_step
 from vlrlcd.prefix_branches import Branches, pack, predicting_states
+from vlrlcd.ranking.distribution import Scale
 from vlrlcd.ranking.rank import Ranker
 from vlrlcd.student import DTYPES, Student
 
@@ -34,7 +35,8 @@ class Bench:
         config = self.config
         self.job = prepare(config)
         adapter = adapter_for(self.checkpoint).load_model(DTYPES[config.model.dtype])
-        student = Student(adapter, config.model, with_reference=self.stage == "stage2", seed=config.run.seed)
+        values = self.stage == "stage2" and METHODS[config.stage2.method].objective.values
+        student = Student(adapter, config.model, self.stage == "stage2", config.run.seed, with_values=values)
         self.engine = Engine(student, config, learning_rate(config, self.stage), steps=10)
 
     def groups(self, step: int = 0) -> list[Group]:
@@ -52,9 +54,13 @@ class Bench:
         """Everything of a step but the optimiser's move."""
         if self.stage == "stage1":
             return sft_step(self.engine, self.config, self.groups(step), Clock())
-        return preference_step(
-            self.engine, self.config, self.ranker(), Scale(1.0, 1.0), self.groups(step), step, Clock()
-        )
+        preference, groups = self.preference(), self.groups(step)
+        preference.draw(groups, step)
+        preference.rank(groups, step)
+        return preference.learn(groups, step)
+
+    def preference(self) -> Preference:
+        return Preference(self.engine, self.config, self.ranker(), Scale(1.0, 1.0), Clock())
 
     def step(self, step: int = 0) -> tuple[Step, float]:
         """A whole step, and its gradient's norm."""
@@ -71,7 +77,7 @@ class Bench:
     def answers(self) -> tuple:
         """(batch, branches) of two groups with their candidates."""
         groups = self.groups()[:2]
-        sample_candidates(self.engine, self.config, groups, 0)
+        sample_candidates(self.engine, self.config, groups, 0, self.config.sampling.candidates)
         branches = pack([[c.tokens for c in group.candidates] for group in groups])
         return self.engine.adapter.collate([group.row for group in groups]), branches
 

@@ -55,7 +55,7 @@ def test_after_a_step_the_student_has_left_the_reference(stage2):
 def test_a_uniform_distribution_gives_no_gradient_at_the_first_step(stage2):
     bench = stage2(ranking__control="d_uniform", stage2__beta=0)
     first, norm = bench.step(0)
-    assert first.figures["ldl"] == pytest.approx(0, abs=1e-6)
+    assert first.figures["preference_loss"] == pytest.approx(0, abs=1e-6)
     assert norm < 1e-6
 
 
@@ -83,7 +83,7 @@ def test_a_frozen_evaluator_scores_with_the_reference_and_a_current_one_with_the
 def test_ranking_asks_the_evaluator_that_the_configuration_names(stage2):
     unmoved = stage2()
     groups = unmoved.groups()
-    sample_candidates(unmoved.engine, unmoved.config, groups, 0)
+    sample_candidates(unmoved.engine, unmoved.config, groups, 0, unmoved.config.sampling.candidates)
     at_first = margins(unmoved.engine, unmoved.ranker(), groups)[2]
     for evaluator in ("frozen", "current"):
         moved = stage2(ranking__evaluator=evaluator)

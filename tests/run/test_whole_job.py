@@ -13,7 +13,16 @@ from tests.run.jobs import figures, finish, lines, same_bits, start, weights
 
 STAGE1 = {"stage", "step", "loss", "lr", "grad_norm", "tokens_per_s", "seconds"}
 STAGE2 = STAGE1 | {
-    *("ldl", "kl", "logp_gap", "effective_k_d", "effective_k_q", "tied_share", "truncated_share", "mean_length"),
+    *(
+        "preference_loss",
+        "kl",
+        "logp_gap",
+        "effective_k_d",
+        "effective_k_q",
+        "tied_share",
+        "truncated_share",
+        "mean_length",
+    ),
     *("distinct_share", "auc", "auc_pooled", "spearman", "candidate_accuracy"),
 }
 PHASES = {"stage1": {"load", "train", "optimise"}, "stage2": {"load", "sample", "rank", "train", "optimise"}}

@@ -35,8 +35,12 @@ class Engine:
         self._sharded = zero_stage(settings) == 3
         if self._sharded:
             shard_from_the_cpu(student, settings)
-        trained = [parameter for parameter in student.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=peak_rate, weight_decay=config.engine.weight_decay, fused=True)
+        optimizer = torch.optim.AdamW(
+            _parameter_groups(student, config, peak_rate),
+            lr=peak_rate,
+            weight_decay=config.engine.weight_decay,
+            fused=True,
+        )
         self.student = student
         self.peak_rate, self.steps, self.warmup = peak_rate, steps, config.engine.warmup
         self._engine, self._optimizer, _, _ = deepspeed.initialize(model=student, optimizer=optimizer, config=settings)
@@ -89,7 +93,7 @@ class Engine:
         """
         rate = learning_rate_at(step, self.steps, self.peak_rate, self.warmup)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("scale", 1.0)
         norm = self._plain_norm()
         self._engine.step()
         norm = self._engine.get_global_grad_norm() if norm is None else norm
@@ -131,6 +135,15 @@ class Engine:
         if not (folder / tag).is_dir():
             raise UserError(f"{folder / tag} is missing: restore it from a copy, or start a new run.")
         self._engine.load_checkpoint(folder, tag=tag, load_module_strict=False)
+
+
+def _parameter_groups(student: Student, config: Config, peak_rate: float) -> list[dict]:
+    """What trains, with a value head at a rate of its own."""
+    head = [] if student.value_head is None else list(student.value_head.parameters())
+    apart = {id(parameter) for parameter in head}
+    policy = [p for p in student.parameters() if p.requires_grad and id(p) not in apart]
+    groups = [{"params": policy}]
+    return [*groups, {"params": head, "scale": config.stage2.value_learning_rate / peak_rate}] if head else groups
 
 
 def _replace(new: Path, old: Path) -> None:

@@ -1,10 +1,19 @@
 """Margins r to the label distribution D, and the one scale tau that both need."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
+
+
+@dataclass(frozen=True)
+class Scale:
+    """tau and gamma of the label distribution, fixed for a run."""
+
+    tau: float
+    gamma: float
 
 
 def label_distribution(r_BK: Tensor, copies_BK: Tensor, tau: float, gamma: float) -> Tensor:

@@ -1,7 +1,7 @@
 """Candidates to margins to the label distribution, with the controls of the method in the signal's place."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from vlrlcd.draws import generator
 from vlrlcd.engine import Engine
 from vlrlcd.group import Group, copies, padded
 from vlrlcd.prefix_branches import pack
-from vlrlcd.ranking.distribution import label_distribution, tied
+from vlrlcd.ranking.distribution import Scale, label_distribution, tied
 from vlrlcd.ranking.scorers import SCORERS, mean_logps, verdicts
 
 
@@ -45,6 +45,9 @@ class Ranking:
     rankable_B: Tensor
     copies_BK: Tensor
 
+    def to(self, device: torch.device) -> "Ranking":
+        return Ranking(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+
 
 def margins(engine: Engine, ranker: Ranker, groups: list[Group]) -> tuple[Tensor, Tensor, Tensor]:
     """(g_BK, anchor_B, r_BK), float32 on the CPU; the control decides what stands for r."""
@@ -52,27 +55,31 @@ def margins(engine: Engine, ranker: Ranker, groups: list[Group]) -> tuple[Tensor
     return scores(engine, ranker, groups)
 
 
-def rank(engine: Engine, ranker: Ranker, groups: list[Group], tau: float, gamma: float, step: int) -> Ranking:
-    """The label distribution of every group."""
-    g_BK, anchor_B, r_BK = margins(engine, ranker, groups)
-    copies_BK = copies(groups, torch.device("cpu"))
-    rankable_B = ~tied(r_BK, copies_BK)
-    log_d_BK = label_distribution(r_BK, copies_BK, tau, gamma)
+def rank(engine: Engine, ranker: Ranker, groups: list[Group], scale: Scale, step: int) -> Ranking:
+    """The label distribution of every group, or what a control puts in its place."""
+    ranking = ranked(groups, *margins(engine, ranker, groups), scale)
     if ranker.settings.control == "d_permuted":
-        log_d_BK = _permuted(log_d_BK, groups, ranker.seed, step)
+        return replace(ranking, log_d_BK=_permuted(ranking.log_d_BK, groups, ranker.seed, step))
     if ranker.settings.control == "d_uniform":
-        log_d_BK = copies_BK.double().log().log_softmax(-1)
-        rankable_B = torch.ones_like(rankable_B)
-    return Ranking(g_BK, anchor_B, r_BK, log_d_BK, rankable_B, copies_BK)
+        uniform_BK = ranking.copies_BK.double().log().log_softmax(-1)
+        return replace(ranking, log_d_BK=uniform_BK, rankable_B=torch.ones_like(ranking.rankable_B))
+    return ranking
+
+
+def ranked(groups: list[Group], g_BK: Tensor, anchor_B: Tensor, r_BK: Tensor, scale: Scale) -> Ranking:
+    """The ranking that margins lead to; a group whose margins are all equal is not rankable."""
+    copies_BK = copies(groups, torch.device("cpu"))
+    log_d_BK = label_distribution(r_BK, copies_BK, scale.tau, scale.gamma)
+    return Ranking(g_BK, anchor_B, r_BK, log_d_BK, ~tied(r_BK, copies_BK), copies_BK)
 
 
 def _scored(engine: Engine, ranker: Ranker, groups: list[Group]) -> tuple[Tensor, Tensor, Tensor]:
-    g_BK, anchor_B = _scores(engine, ranker, groups, ranker.settings.scorer)
+    g_BK, anchor_B = score(engine, ranker, groups, ranker.settings.scorer)
     return g_BK, anchor_B, g_BK - anchor_B[:, None]
 
 
 def _no_anchor(engine: Engine, ranker: Ranker, groups: list[Group]) -> tuple[Tensor, Tensor, Tensor]:
-    g_BK, anchor_B = _scores(engine, ranker, groups, "own_likelihood")
+    g_BK, anchor_B = score(engine, ranker, groups, "own_likelihood")
     return g_BK, anchor_B, g_BK
 
 
@@ -89,7 +96,8 @@ MARGINS: dict[str, Callable[[Engine, Ranker, list[Group]], tuple[Tensor, Tensor,
 }
 
 
-def _scores(engine: Engine, ranker: Ranker, groups: list[Group], scorer_name: str) -> tuple[Tensor, Tensor]:
+def score(engine: Engine, ranker: Ranker, groups: list[Group], scorer_name: str) -> tuple[Tensor, Tensor]:
+    """Scores of the candidates `[B, K]` and of the anchor `[B]`, float32 on the CPU."""
     scorer, adapter = SCORERS[scorer_name], engine.adapter
     frozen = ranker.settings.evaluator == "frozen"
     per_branch = []

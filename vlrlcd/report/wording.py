@@ -102,7 +102,7 @@ CURVES = {
     "loss": ("Loss", "What the optimiser lowers."),
     "candidate_accuracy": ("Right candidates", "Share of the student's own answers that are right."),
     "auc": ("Does the ranking know?", "AUC: how often a right candidate is ranked above a wrong one; 0.5 is guessing."),
-    "ldl": ("Ranking loss", "How far the student's weights q are from the ranking's weights D."),
+    "preference_loss": ("Loss of the method", "Without the pull back to stage 1; of ldl_grpo, how far q is from D."),
     "kl": ("Drift", "KL per token between the student and itself after stage 1."),
     "effective_k_d": ("Effective candidates, D", "Over how many candidates the ranking spreads its weight."),
     "effective_k_q": ("Effective candidates, q", "Over how many candidates the student spreads its weight."),

@@ -19,9 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from tests.run.bench import Bench
 from tests.run.jobs import config_of
 from vlrlcd import head
-from vlrlcd.clock import Clock
 from vlrlcd.group import Candidate, Group
-from vlrlcd.methods import Scale, learn_from_candidates, sample_candidates
+from vlrlcd.methods import sample_candidates
 from vlrlcd.processes import ranks
 from vlrlcd.processes.start import end_processes, start_processes
 
@@ -33,7 +32,7 @@ def record(bench: Bench) -> dict[str, dict]:
     recording = {}
     for step in range(STEPS["stage2"]):
         groups = bench.groups(step)
-        sample_candidates(bench.engine, bench.config, groups, step)
+        sample_candidates(bench.engine, bench.config, groups, step, bench.config.sampling.candidates)
         own = [
             (group.example.id, [[list(c.tokens), c.text, c.copies, c.truncated, c.correct] for c in group.candidates])
             for group in groups
@@ -59,8 +58,9 @@ def losses_of(bench: Bench, recording: dict) -> tuple[dict[str, list[float]], di
             done = bench.gradient(step)
         else:
             replay(groups := bench.groups(step), recording[str(step)])
-            scale = Scale(1.0, 1.0)
-            done = learn_from_candidates(bench.engine, bench.config, bench.ranker(), scale, groups, step, Clock())
+            preference = bench.preference()
+            preference.rank(groups, step)
+            done = preference.learn(groups, step)
         if step == 0:
             first_gradient = bench.gradients()
         found["loss"].append(done.figures["loss"])

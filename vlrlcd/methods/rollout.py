@@ -1,0 +1,19 @@
+"""Drawing a method's candidates."""
+
+from vlrlcd.config import Config
+from vlrlcd.engine import Engine
+from vlrlcd.group import Group, fold
+from vlrlcd.methods.step import passes
+from vlrlcd.sampling import SamplingSettings, uniforms
+
+
+def sample_candidates(engine: Engine, config: Config, groups: list[Group], step: int | str, draws: int) -> None:
+    """Fills `group.candidates` with so many of the student's own answers."""
+    wanted = config.sampling
+    settings = SamplingSettings(draws, wanted.max_new_tokens, wanted.temperature, wanted.top_p)
+    with engine.rollout():
+        for part in passes(groups, config.engine.prompts_per_pass):
+            drawn = uniforms(config.run.seed, step, [group.example.id for group in part], settings)
+            found = engine.sample(engine.adapter.collate([group.row for group in part]), settings, drawn)
+            for group, own in zip(part, found, strict=True):
+                group.candidates = fold(own, engine.adapter.chat.decode, group.judge)

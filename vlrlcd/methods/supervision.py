@@ -1,0 +1,54 @@
+"""What a method learns from: how many answers are drawn, what stands in the group, and how it is ranked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from vlrlcd.config import SamplingConfig
+from vlrlcd.engine import Engine
+from vlrlcd.group import Candidate, Group, padded
+from vlrlcd.ranking.distribution import Scale
+from vlrlcd.ranking.rank import Ranker, Ranking, rank, ranked, score
+
+Rank = Callable[[Engine, Ranker, list[Group], Scale, int], Ranking]
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """Attributes:
+    rank: (engine, ranker, groups, scale, step) to a `Ranking`; may add to a group's candidates.
+    draws_all: K candidates are drawn of each prompt, else one.
+    scaled: the margins need tau, which is calibrated.
+    judged: an external judge is asked, once per candidate.
+    """
+
+    rank: Rank
+    draws_all: bool = True
+    scaled: bool = False
+    judged: bool = False
+
+    def draws(self, sampling: SamplingConfig) -> int:
+        """Answers drawn per prompt."""
+        return sampling.candidates if self.draws_all else 1
+
+
+def _own_verdict(engine: Engine, ranker: Ranker, groups: list[Group], scale: Scale, step: int) -> Ranking:
+    """r is the student's verdict on its one answer, no reference shown; every answer has something to learn from."""
+    g_BK, anchor_B = score(engine, ranker, groups, "assessment")
+    return replace(ranked(groups, g_BK, anchor_B, g_BK, scale), rankable_B=torch.ones(len(groups), dtype=torch.bool))
+
+
+def _anchor_over_sample(engine: Engine, ranker: Ranker, groups: list[Group], scale: Scale, step: int) -> Ranking:
+    """The anchor joins the one sample and stands above it; where they are equal there is nothing to prefer."""
+    for group in groups:
+        anchor = Candidate(group.anchor_tokens, group.anchor, 1, False, group.judge(group.anchor), sampled_logp=None)
+        others = [candidate for candidate in group.candidates if candidate.tokens != anchor.tokens]
+        group.candidates = [anchor, *others]
+    r_BK = padded(torch.tensor([float(i == 0) for group in groups for i in range(len(group.candidates))]), groups, 0.0)
+    return ranked(groups, r_BK, torch.ones(len(groups)), r_BK, scale)
+
+
+MARGINS = Supervision(rank, scaled=True)
+OWN_VERDICT = Supervision(_own_verdict, draws_all=False)
+ANCHOR_OVER_SAMPLE = Supervision(_anchor_over_sample, draws_all=False)
