@@ -20,7 +20,7 @@ from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import CONNECTION, Teacher, TeacherFault
 from vlrlcd.anchors.turns import Turns
 from vlrlcd.anchors.writer import Writer
-from vlrlcd.config import TeacherConfig
+from vlrlcd.config import AskedConfig
 from vlrlcd.errors import UserError
 
 LONGEST_PAUSE_S = 30.0
@@ -77,7 +77,7 @@ class Collector:
         self,
         teacher: Teacher,
         store: AnchorStore,
-        settings: TeacherConfig,
+        settings: AskedConfig,
         limits: Limits,
         prices: Prices | None,
         bar: tqdm,

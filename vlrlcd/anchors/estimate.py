@@ -7,11 +7,11 @@ from vlrlcd.anchors.ledger import ANSWERED, Account
 from vlrlcd.anchors.prices import Prices
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import Teacher
-from vlrlcd.config import TeacherConfig
+from vlrlcd.config import AskedConfig
 
 
 def estimate(
-    todo: Sequence[Ask], teacher: Teacher, store: AnchorStore, settings: TeacherConfig, prices: Prices | None
+    todo: Sequence[Ask], teacher: Teacher, store: AnchorStore, settings: AskedConfig, prices: Prices | None
 ) -> list[str]:
     """Lines for people: how many calls, and what they would cost as far as it can be known.
 
