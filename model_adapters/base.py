@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from jinja2 import TemplateError
-from peft import PeftModel
+from peft import PeftModel, get_peft_model_state_dict, load_peft_weights
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
@@ -183,7 +183,11 @@ class ModelAdapter(ABC):
     def _with_additions(self) -> nn.Module:
         """The model with the LoRA adapter of `additions` merged into its weights."""
         try:
-            return PeftModel.from_pretrained(self.model, self.additions).merge_and_unload()
+            added = PeftModel.from_pretrained(self.model, self.additions)
+            # peft itself only warns, and would leave the model as it was
+            if strange := load_peft_weights(self.additions).keys() ^ get_peft_model_state_dict(added).keys():
+                raise ValueError(f"{len(strange)} tensors such as {min(strange)} have no counterpart")
+            return added.merge_and_unload()
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = " ".join(str(error).split())[:200]
             raise AdapterError(

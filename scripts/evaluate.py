@@ -10,32 +10,18 @@ Leaves eval.json, predictions_SPLIT.json (official A-OKVQA form) and predictions
 --output. Interrupted, the same command goes on. What each figure means: docs/evaluation.md.
 """
 
-import json
-from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from vlrlcd.cli import parse, run
+from vlrlcd.cli import config_file, parse, run
 from vlrlcd.config import Config
-from vlrlcd.data.card import Card, load_card
-from vlrlcd.data.splits import held_out_examples
-from vlrlcd.evaluation.evaluate import Destination, Questions, evaluate
+from vlrlcd.evaluation.alone import STAGE, evaluate_checkpoint, score_predictions
 from vlrlcd.evaluation.intervals import Metric
-from vlrlcd.evaluation.predictions import read_predictions
-from vlrlcd.evaluation.scores import choice_scores, direct_scores, summarised
-from vlrlcd.evaluation.table import add_metrics
-from vlrlcd.evaluation.whole import WholeStudent, weights_on_disk
-from vlrlcd.job import prepare_questions
 from vlrlcd.processes import ranks
 from vlrlcd.processes.start import end_processes, start_processes
 from vlrlcd.processes.stopping import Stopped, listen
+from vlrlcd.scenes.release import QUICKSTART, draw_for
 from vlrlcd.summary import print_evaluation
 
-STAGE = "student"
-"""Under which eval.json keeps the figures."""
-PROMPTS = 8
-"""How many rendered prompts tell whether the templates are the same."""
 FLAGS = {
     "--output": {"type": str, "default": "", "help": "folder for what it leaves; default evaluations/CHECKPOINT"},
     "--predictions": {"type": str, "default": "", "help": "score this file in the official form; no model is loaded"},
@@ -43,69 +29,30 @@ FLAGS = {
 
 
 def main() -> None:
-    config, flags = parse(__doc__, own_flags=FLAGS)
+    config, flags = parse(__doc__, QUICKSTART, own_flags=FLAGS)
     if flags.predictions:
-        score_file(config, flags.predictions, flags.output)
+        table, notes = score_predictions(config, Path(flags.predictions))
+        print("\n".join(notes))
+        tell(config, flags.predictions, table)
         return
+    checkpoint = config.model.checkpoint
+    folder = Path(flags.output or Path("evaluations") / checkpoint.strip("/").replace("/", "--"))
     with start_processes():
+        listen()
+        ranks.once(lambda: draw_for(config_file(), config.data.root))
         try:
-            evaluate_checkpoint(config, flags.output)
+            table = evaluate_checkpoint(config, folder)
+            if ranks.first():
+                tell(config, checkpoint, table)
+                print(f"\nleft in      {folder}")
         except Stopped:
             if ranks.first():
                 print("stopped; the same command goes on with what is missing")
     end_processes()
 
 
-def score_file(config: Config, path: str, output: str) -> None:
-    """A file's metrics; tells what it leaves out or has too much."""
-    card = load_card(config.data.dataset)
-    examples = held_out_examples(config, card)
-    found = read_predictions(path, examples)
-    for note in found.notes:
-        print(note)
-    scores = {}
-    if found.multiple_choice:
-        scores |= choice_scores(examples, found.multiple_choice, seen=[])
-    if found.direct_answer:
-        scores |= direct_scores(examples, found.direct_answer)
-    table = summarised(examples, scores, config.evaluation, config.run.seed)
-    tell(config, card, path, table, output)
-
-
-def evaluate_checkpoint(config: Config, output: str) -> None:
-    """A checkpoint's metrics, with all files."""
-    folder = Path(output or Path("evaluations") / config.model.checkpoint.strip("/").replace("/", "--"))
-    adapter, questions = prepare_questions(config)
-    listen()
-    goal = Destination(folder, config.evaluation.split)
-    depends_on = answers_depend_on(config, questions)
-    student = WholeStudent(adapter, config.model)
-    table = evaluate(student, config, questions, goal, config.evaluation.controls, depends_on)
-    if ranks.first():
-        tell(config, questions.card, config.model.checkpoint, table, str(folder))
-
-
-def answers_depend_on(config: Config, questions: Questions) -> dict[str, Any]:
-    """What must be the same for answers that lie there to be taken; other questions are asked besides."""
-    prompts = [questions.templates.render("student", replace(e, images=())) for e in questions.examples[:PROMPTS]]
-    return {
-        "model.checkpoint": config.model.checkpoint,
-        "its weights": weights_on_disk(config.model.checkpoint),
-        "model.dtype": config.model.dtype,
-        "data.dataset": config.data.dataset,
-        "data.root": config.data.root,
-        "sampling.max_new_tokens": config.sampling.max_new_tokens,
-        "the first prompts": sha256(json.dumps(prompts).encode()).hexdigest()[:12],
-    }
-
-
-def tell(config: Config, card: Card, what: str, table: dict[str, Metric], output: str) -> None:
-    """The table on the terminal, and in eval.json where there is a folder for it."""
-    split = config.evaluation.split
-    print_evaluation(f"{what} on {card.title}, {split}", {STAGE: table})
-    if output:
-        add_metrics(Path(output) / "eval.json", card.name, split, STAGE, table)
-        print(f"\nleft in      {output}")
+def tell(config: Config, what: str, table: dict[str, Metric]) -> None:
+    print_evaluation(f"{what} on {config.data.dataset}, {config.evaluation.split}", {STAGE: table})
 
 
 if __name__ == "__main__":

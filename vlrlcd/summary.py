@@ -15,11 +15,7 @@ COLUMNS = {
     "direct_answer": "direct answer",
     "truthful_rationales": "true rationales",
     "rouge_l": "ROUGE-L",
-    "chrf": "chrF",
-    "tokens": "tokens",
 }
-IN_UNITS = {"chrf", "tokens"}
-"""Figures that are no shares of one."""
 HEADLINES = ("accuracy", "rouge_l")
 WITHOUT_SIGHT = {"blank": "blank images", "wrong_image": "wrong images", "question_only": "no image"}
 
@@ -74,7 +70,7 @@ def print_evaluation(title: str, stages: dict[str, dict[str, Metric]]) -> None:
     columns = [key for key in COLUMNS if any(key in found for found in stages.values())]
     print(f"\n{title}, 95 % intervals\n{'':<22}" + "".join(f"{COLUMNS[key]:>22}" for key in columns))
     for stage, found in stages.items():
-        print(f"{stage:<22}" + "".join(f"{_cell(key, found.get(key)):>22}" for key in columns))
+        print(f"{stage:<22}" + "".join(f"{_cell(found.get(key)):>22}" for key in columns))
     name, last = list(stages.items())[-1]
     main = next((key for key in HEADLINES if key in last), "")
     below = {
@@ -85,12 +81,11 @@ def print_evaluation(title: str, stages: dict[str, dict[str, Metric]]) -> None:
     column = columns.index(main) if main else 0
     for said, key in below.items():
         if key in last:
-            print(f"{said:<22}" + " " * 22 * column + f"{_cell(key, last[key]):>22}")
+            print(f"{said:<22}" + " " * 22 * column + f"{_cell(last[key]):>22}")
 
 
-def _cell(key: str, found: dict | None) -> str:
+def _cell(found: dict | None) -> str:
     if not found or found["value"] is None:
         return "-"
-    scale = 1 if key in IN_UNITS else 100
-    value, low, high = (found[k] * scale for k in ("value", "low", "high"))
+    value, low, high = (100 * found[k] for k in ("value", "low", "high"))
     return f"{value:.1f} [{low:.1f}, {high:.1f}]"

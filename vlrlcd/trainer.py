@@ -22,7 +22,7 @@ from vlrlcd.processes.stopping import Stopped, listen, stop_asked, stop_if_asked
 from vlrlcd.progress import progress
 from vlrlcd.ranking.distribution import NothingToCalibrate, calibrate_tau
 from vlrlcd.ranking.rank import Ranker, margins
-from vlrlcd.report import write_report
+from vlrlcd.report import write_model_card, write_report
 from vlrlcd.run_folder import RunFolder, folder_for
 from vlrlcd.student import DTYPES, Student, student_adapter
 from vlrlcd.summary import print_results, print_stage, print_start
@@ -77,8 +77,13 @@ class Trainer:
             raise
         self.folder.record(phase_seconds=dict(self.clock.seconds))
         self.folder.close()
-        ranks.once(lambda: print_results(self.folder, self.job, self.config, write_report(self.folder.path)))
+        ranks.once(self._tell)
         return self.folder.path
+
+    def _tell(self) -> None:
+        """What people read: the student's card, the page, the table on the terminal."""
+        write_model_card(self.folder.path, self.job.card, self.job.adapter.sees_images)
+        print_results(self.folder, self.job, self.config, write_report(self.folder.path))
 
     def _imitate(self) -> None:
         """Stage I: from the checkpoint to p_sft, a plain checkpoint of its own."""

@@ -77,7 +77,7 @@ class AnswerLog:
         if whole != content:
             self.path.write_bytes(whole)
         try:
-            first, *lines = [json.loads(line) for line in whole.decode().splitlines()]
+            first, *lines = [json.loads(line) for line in whole.decode().split("\n")[:-1]]
             self._compare(first["settings"], json.loads(json.dumps(settings)))
             return {
                 (line["prompt"], line["id"]): Answer(line["text"], line["tokens"], line["truncated"]) for line in lines
