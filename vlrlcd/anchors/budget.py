@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Self
 
+from vlrlcd.errors import UserError
+
 
 class Spent(Exception):
     """A limit of this collection is reached; says which."""
@@ -14,12 +16,20 @@ class Limits:
     """What one command may take; None is no limit. Calls count every request, retries too.
 
     `sent` and `spent` are what an earlier collection of the same command took of it, in calls and USD.
+
+    Raises:
+        UserError: a limit that is not above 0.
     """
 
     calls: int | None = None
     usd: float | None = None
     sent: int = 0
     spent: float = 0.0
+
+    def __post_init__(self) -> None:
+        for flag, value in (("--max-calls", self.calls), ("--max-usd", self.usd)):
+            if value is not None and value <= 0:
+                raise UserError(f"{flag}={value} must be above 0.")
 
     def after(self, sent: int, spent: float) -> Self:
         """The same limits for a collection that follows another one."""

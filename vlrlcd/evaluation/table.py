@@ -8,6 +8,9 @@ from typing import Any
 from vlrlcd.errors import UserError
 from vlrlcd.evaluation.intervals import Metric
 
+STAGE = "student"
+"""What belongs to no stage of a run: an evaluation by itself."""
+
 Table = dict[str, dict[str, dict[str, dict[str, Metric]]]]
 
 

@@ -1,4 +1,4 @@
-"""Judges that are asked. A verdict is an answer like a teacher's: asked for once, kept under its content key, priced."""
+"""Judges that are asked. A verdict is kept like a teacher's answer: under its content key, asked for once, priced."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,12 +7,15 @@ from vlrlcd.anchors.asks import Ask, ask
 from vlrlcd.anchors.budget import Limits
 from vlrlcd.anchors.collect import collect, missing
 from vlrlcd.anchors.collector import Collection
+from vlrlcd.anchors.estimate import estimate
+from vlrlcd.anchors.prices import Prices
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import Teacher
 from vlrlcd.config import JudgeConfig
 from vlrlcd.data.example import Message
 from vlrlcd.data.prompts import Templates
 from vlrlcd.judging.verdicts import Game, Verdict, letter
+from vlrlcd.progress import progress
 
 VERDICT_ONLY = "Reply with the verdict only: [[A]], [[B]] or [[C]]."
 
@@ -35,7 +38,14 @@ class AskingJudge:
 
     def missing(self, games: Sequence[Game]) -> list[Ask]:
         """What is still to be asked, as far as that is known: a verdict that cannot be read is asked for once more."""
-        return missing([*map(self._first, games), *self._again(games)], self.store)
+        bar = progress(games, desc="hash games", unit="game", delay=5)
+        return missing([*map(self._first, bar), *self._again(games)], self.store)
+
+    def estimate(self, games: Sequence[Game]) -> list[str]:
+        """How many calls, and about what cost. Raises UserError if the prices cannot be read."""
+        prices = Prices(self._settings.prices, self._settings.section) if self.has_price else None
+        todo = self.missing(games)
+        return estimate(todo, self.model, self.store, self._settings, prices, batches=False)
 
     def ask(self, games: Sequence[Game], limits: Limits) -> Collection:
         """Asks for what the store lacks, then once more for verdicts that cannot be read. A signal lets what is in

@@ -38,6 +38,9 @@ class Judge(Protocol):
     def missing(self, games: Sequence[Game]) -> list[Ask]:
         """What would be asked for these games, as far as that is known before anyone is."""
 
+    def estimate(self, games: Sequence[Game]) -> list[str]:
+        """Lines for people: what asking for them would take. Raises UserError."""
+
     def ask(self, games: Sequence[Game], limits: Limits) -> Collection:
         """Asks for what is missing, within the limits. Raises UserError."""
 

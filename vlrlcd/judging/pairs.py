@@ -1,5 +1,6 @@
 """A student's answers beside reference answers, question by question."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +12,13 @@ from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import teacher_for
 from vlrlcd.cli import same_command
 from vlrlcd.config import Config
+from vlrlcd.data.answers import parted
 from vlrlcd.data.card import Card
 from vlrlcd.data.example import Example
 from vlrlcd.data.prompts import Templates
 from vlrlcd.data.splits import held_out_examples
 from vlrlcd.errors import UserError
-from vlrlcd.judging.texts import of_questions, read_texts
+from vlrlcd.judging.texts import answers_file, of_questions, read_texts
 
 ANCHORS = "anchors"
 """Stands for the teacher's own answers."""
@@ -71,7 +73,7 @@ def references(named: str, wanted: Questions, config: Config, card: Card, source
     """The reference answers.
 
     Args:
-        named: a file like one of answers, or `anchors` for the teacher's answers in the anchor store.
+        named: a file or folder as of answers, or `anchors` for the teacher's answers in the anchor store.
         wanted: the questions.
         config: names teacher and store.
         card: of the data set.
@@ -81,7 +83,8 @@ def references(named: str, wanted: Questions, config: Config, card: Card, source
         UserError: as `answers`; or the teacher was not asked these questions yet, naming the command that asks it.
     """
     if named != ANCHORS:
-        return References(named, answers(Path(named), wanted))
+        path = answers_file(named, config.evaluation.split)
+        return References(str(path), answers(path, wanted))
     teacher = teacher_for(config, card)
     asked = asks(wanted.asked, Templates(card), teacher)
     with AnchorStore(anchor_store(config)) as store:
@@ -99,18 +102,29 @@ def paired(examples: Sequence[Example], texts: Sequence[str], references: Sequen
 
 
 def truncated(pair: Pair) -> Pair:
-    """Both answers cut to the shorter one's length, at the end of a word."""
+    """The longer answer cut to the shorter one's length: its explanation, at the end of a word.
+
+    What stands from the last `Answer:` on is kept whole, so the longer one may stay longer by what it answers. [ours]
+    """
     length = min(len(pair.answer), len(pair.reference))
     return replace(pair, answer=_cut(pair.answer, length), reference=_cut(pair.reference, length))
 
 
 def _cut(text: str, length: int) -> str:
-    if len(text) <= length or text[length].isspace():
-        return text[:length].rstrip() if len(text) > length else text
-    words = text[:length]
-    kept = words[: max((place for place, sign in enumerate(words) if sign.isspace()), default=0)].rstrip()
-    # text without blanks, as some scripts write it, has no other end of a word
-    return kept or words
+    if len(text) <= length:
+        return text
+    head, answer = parted(text)
+    if not answer:
+        return _words(head, length)
+    return f"{_words(head, length - len(answer) - 1)} {answer}".lstrip()
+
+
+def _words(text: str, length: int) -> str:
+    """As much of the text as has room; text without blanks, as some scripts write it, has no end of a word."""
+    if length <= 0 or len(text) <= length:
+        return text[: max(length, 0)].rstrip()
+    kept = text[:length] if text[length].isspace() else re.sub(r"\s\S*$", "", text[:length])
+    return kept.rstrip()
 
 
 def _collecting(config: Config, source: str | Path) -> str:

@@ -40,6 +40,10 @@ class RuleJudge:
         """Nobody has to be asked."""
         return []
 
+    def estimate(self, games: Sequence[Game]) -> list[str]:
+        """Nothing to pay."""
+        return ["0 calls: the rule asks nobody"]
+
     def ask(self, games: Sequence[Game], limits: Limits) -> Collection:
         """Nobody is asked. Raises UserError for limits, which mean nothing here."""
         if not limits.free:

@@ -1,14 +1,40 @@
 """Answers from JSONL files: what an evaluation leaves, or plain lines of id and text."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vlrlcd.data.example import Example
 from vlrlcd.errors import UserError
+from vlrlcd.evaluation.table import STAGE
 
 FORMS = '{"id": ..., "text": ...} or {"id": ..., "resps": [[...]]}'
+
+
+def answers_file(named: str, split: str) -> Path:
+    """The file itself, or of a folder the last by name of those that an evaluation of this split left there.
+
+    Raises:
+        UserError: the folder has none.
+    """
+    place = Path(named)
+    if not place.is_dir():
+        return place
+    found = [path for path in place.glob(f"predictions_{split}*.jsonl") if stage_of(path, split)]
+    if not found:
+        raise UserError(
+            f"{place} holds no predictions_{split}.jsonl or predictions_{split}_STAGE.jsonl: give the folder of a run or an "
+            "evaluation on evaluation.split, or a JSONL file."
+        )
+    return max(found)
+
+
+def stage_of(path: Path, split: str) -> str | None:
+    """The stage of a file's name as an evaluation writes it: `student` where it has none; None of any other name."""
+    match = re.fullmatch(rf"predictions_{re.escape(split)}(?:_([^_]+))?\.jsonl", path.name)
+    return match and (match[1] or STAGE)
 
 
 def read_texts(path: Path) -> dict[str, str]:

@@ -78,9 +78,10 @@ def games(pairs: Sequence[Pair]) -> list[Game]:
     ]
 
 
-def judged(pairs: Sequence[Pair], verdicts: Sequence[Verdict]) -> list[Judged]:
-    """The pairs with the verdicts of `games(pairs)`."""
-    return [Judged(*row) for row in zip(pairs, zip(verdicts[::2], verdicts[1::2], strict=True), strict=True)]
+def judged(pairs: Sequence[Pair], verdicts: Sequence[Verdict | None]) -> list[Judged | None]:
+    """The pairs with the verdicts of `games(pairs)`; None where one of the two is missing."""
+    both = zip(verdicts[::2], verdicts[1::2], strict=True)
+    return [Judged(pair, two) if all(two) else None for pair, two in zip(pairs, both, strict=True)]
 
 
 def letter(text: str) -> Letter | None:

@@ -11,6 +11,10 @@ from vlrlcd.judging.regression import length_controlled
 NEAR = (4, 5)
 """Lengths are matched if neither is below 4/5 of the other."""
 
+BOTH_SIDES = 0.025
+"""In at least this share of the pairs either answer must be the longer one, equal ones counted with both: the
+length-controlled rate is read off where lengths are equal, and far from all pairs it would be made up."""
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -32,6 +36,12 @@ class Scored:
         return self.lengths - self.reference_lengths
 
     @property
+    def overlaps(self) -> bool:
+        """Whether equal lengths lie among those of the pairs, see BOTH_SIDES."""
+        gaps = self.gaps
+        return bool(len(gaps)) and min((gaps <= 0).mean(), (gaps >= 0).mean()) >= BOTH_SIDES
+
+    @property
     def matched(self) -> np.ndarray:
         """bool (n,): pairs whose lengths are in a ratio within [0.8, 1.25]."""
         less, more = NEAR
@@ -42,6 +52,8 @@ class Scored:
 def win_rates(pairs: Scored, resamples: int, seed: int) -> dict[str, Metric]:
     """The raw win rate (a tie counts half), the length-controlled one, and that of the pairs with matched lengths.
 
+    There is no length-controlled one where nearly all pairs have the same answer as the longer one.
+
     Args:
         pairs: what was judged.
         resamples: of the bootstrap; the regression and its standard deviation are fitted anew in each.
@@ -51,7 +63,11 @@ def win_rates(pairs: Scored, resamples: int, seed: int) -> dict[str, Metric]:
     near = [score if matched else None for score, matched in zip(scores, pairs.matched, strict=True)]
     return {
         "win_rate": interval(scores, resamples, seed),
-        "win_rate_length_controlled": _bounded(length_controlled, (pairs.scores, pairs.gaps), resamples, seed),
+        "win_rate_length_controlled": (
+            _bounded(length_controlled, (pairs.scores, pairs.gaps), resamples, seed)
+            if pairs.overlaps
+            else _unknown(len(scores))
+        ),
         "win_rate_length_matched": interval(near, resamples, seed),
     }
 
@@ -68,7 +84,11 @@ def win_rate_differences(pairs: Scored, others: Scored, resamples: int, seed: in
     columns = (pairs.scores, pairs.gaps, others.scores, others.gaps)
     return {
         "win_rate_difference": interval(differences(pairs.scores.tolist(), others.scores.tolist()), resamples, seed),
-        "win_rate_length_controlled_difference": _bounded(_controlled_difference, columns, resamples, seed),
+        "win_rate_length_controlled_difference": (
+            _bounded(_controlled_difference, columns, resamples, seed)
+            if pairs.overlaps and others.overlaps
+            else _unknown(len(pairs.scores))
+        ),
     }
 
 
@@ -91,9 +111,9 @@ def _bounded(
     Where it has none in any resample, as may happen with two pairs, there are no bounds.
     """
     count = len(columns[0])
-    value = float(statistic(*columns)) if count else np.nan
+    value = float(statistic(*columns))
     if np.isnan(value):
-        return {"value": None, "low": None, "high": None, "n": count}
+        return _unknown(count)
     rng, at_once = np.random.default_rng(seed), max(1, NUMBERS_AT_ONCE // count)
     sizes = [min(at_once, resamples - start) for start in range(0, resamples, at_once)]
     found = [resampled(statistic, columns, rng.integers(0, count, (size, count))) for size in sizes]
@@ -101,3 +121,7 @@ def _bounded(
     known = known[~np.isnan(known)]
     low, high = map(float, np.quantile(known, [tail, 1 - tail])) if len(known) else (None, None)
     return {"value": value, "low": low, "high": high, "n": count}
+
+
+def _unknown(count: int) -> Metric:
+    return {"value": None, "low": None, "high": None, "n": count}
