@@ -46,8 +46,8 @@ def _of_unparsable(metrics: Mapping[str, Metric]) -> str | None:
     if found["value"] is None or found["value"] < MANY:
         return None
     return (
-        f"{found['value']:.0%} of the verdicts cannot be read and count as ties: see in judged.jsonl what the judge says, "
-        "then raise judge.max_tokens or take a better judge"
+        f"{found['value']:.0%} of the verdicts cannot be read and count as ties: see in judged.jsonl what the judge "
+        "says, then raise judge.max_tokens or take a better judge"
     )
 
 
@@ -56,6 +56,7 @@ def _of_length(metrics: Mapping[str, Metric]) -> str | None:
     if found["value"] is not None or not found["n"]:
         return None
     return (
-        "there is no length-controlled win rate: the same side is the longer one in nearly every pair, or there are too "
-        "few pairs, so what length does cannot be told from who answered; compare with references of about this length"
+        "there is no length-controlled win rate: the same side is the longer one in nearly every pair, or there are "
+        "too few pairs, so what length does cannot be told from who answered; compare with references of about this "
+        "length"
     )

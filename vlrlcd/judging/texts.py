@@ -25,8 +25,8 @@ def answers_file(named: str, split: str) -> Path:
     found = [path for path in place.glob(f"predictions_{split}*.jsonl") if stage_of(path, split)]
     if not found:
         raise UserError(
-            f"{place} holds no predictions_{split}.jsonl or predictions_{split}_STAGE.jsonl: give the folder of a run or an "
-            "evaluation on evaluation.split, or a JSONL file."
+            f"{place} holds no predictions_{split}.jsonl or predictions_{split}_STAGE.jsonl: give the folder of a "
+            "run or an evaluation on evaluation.split, or a JSONL file."
         )
     return max(found)
 
