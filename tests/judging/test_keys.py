@@ -4,10 +4,10 @@ from dataclasses import fields
 
 import pytest
 
+from tests.judging.models import tiny_judge
 from tests.judging.pairs import pair
 from tests.servers.http import serving
 from tests.servers.stub_judge import StubJudge
-from tests.tiny import tiny_llava
 from vlrlcd.anchors.budget import Limits
 from vlrlcd.cli import parse_config
 from vlrlcd.config import Config, DataConfig, JudgeConfig
@@ -43,7 +43,7 @@ def test_every_key_of_a_judge_is_read(watched, tmp_path):
             kind(model="stub", base_url=url, store=str(tmp_path / "a")),
             kind(
                 kind="local",
-                model=str(tiny_llava(tmp_path / "m")),
+                model=str(tiny_judge(tmp_path / "m")),
                 max_tokens=4,
                 dtype="float32",
                 store=str(tmp_path / "b"),
