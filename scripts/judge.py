@@ -20,6 +20,7 @@ from vlrlcd.cli import config_file, parse, run
 from vlrlcd.config import Config
 from vlrlcd.data.card import Card, load_card
 from vlrlcd.errors import UserError
+from vlrlcd.evaluation.table import read_table
 from vlrlcd.judging.contest import Contest, contest, results, write_results
 from vlrlcd.judging.judges import Judge, open_judge
 from vlrlcd.judging.summary import print_contest, print_results
@@ -52,6 +53,8 @@ def main() -> None:
     source = config_file() or QUICKSTART
     draw_for(source, config.data.root)
     card = load_card(config.data.dataset)
+    # what cannot be written to is told before anyone is paid
+    read_table(Path(flags.output) / "eval.json")
     compared = contest(config, card, flags.answers, flags.reference, flags.other, flags.truncated, source)
     with open_judge(config, card, [pair.example for pair in compared.pairs]) as judge:
         print_contest(compared, judge)

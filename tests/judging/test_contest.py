@@ -83,6 +83,16 @@ def test_nothing_judged_is_no_figure():
     assert {metric["value"] for metric in result.metrics.values()} == {None}
 
 
+def test_another_judgement_replaces_the_one_before(tmp_path):
+    rounds = (WHOLE, TRUNCATED)
+    both = found(side("stage2", lambda n: 2, rounds), side("stage1", lambda n: 0, rounds))
+    write_results(tmp_path, both, Config(), "mc", "the judge", "them")
+    (one,) = found(side("stage2", lambda n: 0))
+    write_results(tmp_path, [one], Config(), "mc", "another", "them")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["eval.json", "judged.jsonl"]
+    assert json.loads((tmp_path / "eval.json").read_text())["mc"]["val"]["stage2"] == one.metrics
+
+
 def test_what_is_written(tmp_path):
     rounds = (WHOLE, TRUNCATED)
     both = found(side("stage2", lambda n: 2, rounds), side("stage1", lambda n: 0, rounds))

@@ -86,6 +86,20 @@ def test_equal_gaps_cannot_be_told_from_quality():
     assert found["win_rate"]["value"] == 0.5
 
 
+@pytest.mark.parametrize("shorter", [0, 4, 5, 40, 195, 196, 200])
+def test_where_one_side_is_nearly_always_longer_length_is_not_controlled_for(shorter):
+    """Far from all pairs a fit is made up: here longer answers lose, and where all are longer it says that all win."""
+    gaps = np.where(np.arange(200) < shorter, -1, 1) * (10 + np.arange(200) % 40 * 2)
+    scores = (np.arange(200) % 40 < 26).astype(float)
+    pairs = Scored(scores, 200 + gaps, np.full(200, 200))
+    for found in (win_rates(pairs, 5, 0), win_rate_differences(pairs, drawn(200), 5, 0)):
+        (controlled,) = [metric for name, metric in found.items() if "controlled" in name]
+        assert (controlled["value"] is not None) == (5 <= shorter <= 195)
+        assert (controlled["low"] is None) == (controlled["value"] is None) and controlled["n"] == 200
+    if not shorter:
+        assert length_controlled(scores, gaps) > 0.99 > 0.65 == scores.mean()
+
+
 def test_all_won_is_one():
     pairs = drawn(40)
     found = win_rates(Scored(np.ones(40), pairs.lengths, pairs.reference_lengths), 50, 0)

@@ -269,9 +269,9 @@ def test_an_empty_run_folder(script, given, tmp_path):
     assert code == 2 and "empty holds no predictions_val.jsonl or predictions_val_STAGE.jsonl: give the folder" in err
 
 
-def test_a_damaged_table_is_not_overwritten(script, given, tmp_path):
+def test_a_damaged_table_is_told_before_anyone_is_asked(script, chat, stub, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/eval.json").write_text("{")
-    code, _, err = script("judge", *given(judge__kind="rule"))
-    assert code == 2 and "eval.json is not valid JSON" in err
+    code, _, err = script("judge", *chat())
+    assert code == 2 and "eval.json is not valid JSON" in err and not stub.requests
     assert (tmp_path / "out/eval.json").read_text() == "{"

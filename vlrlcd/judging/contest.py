@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from vlrlcd.judging.win_rate import Scored, win_rate_differences, win_rates
 
 WHOLE, TRUNCATED = "", "_truncated"
 """Rounds: the answers as they are, and both cut to the shorter one's length. Files and metrics end in these."""
+METRICS = ("win_rate", "judge_")
+"""How the names of the figures begin."""
 JUDGED_ALONE = "judged"
 """The stage of answers whose file names none."""
 OTHER = "other"
@@ -125,6 +128,8 @@ def results(contest: Contest, judge: Judge, resamples: int, seed: int) -> list[R
 def write_results(folder: Path, found: Sequence[Result], config: Config, task: str, judge: str, reference: str) -> None:
     """Writes `judged.jsonl`, a line per pair (a file for each further round and student), and adds to `eval.json`.
 
+    What an earlier judgement of the same stage left there is replaced whole.
+
     Args:
         folder: is made.
         found: of each student.
@@ -136,9 +141,12 @@ def write_results(folder: Path, found: Sequence[Result], config: Config, task: s
     Raises:
         UserError: an `eval.json` lies there that cannot be read.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    for result in found:
+        stage = result.side.stage
+        add_metrics(folder / "eval.json", task, config.evaluation.split, stage, result.metrics, instead_of=METRICS)
+    for who, name in product(("", f"_{OTHER}"), (WHOLE, TRUNCATED)):
+        (folder / f"judged{who}{name}.jsonl").unlink(missing_ok=True)
     for result, who in zip(found, ("", f"_{OTHER}"), strict=False):
-        add_metrics(folder / "eval.json", task, config.evaluation.split, result.side.stage, result.metrics)
         for name, pairs in result.judged.items():
             lines = [{**_line(one), "judge": judge, "against": reference} for one in pairs]
             text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
