@@ -21,7 +21,7 @@ from vlrlcd.config import Config
 from vlrlcd.data.card import Card, load_card
 from vlrlcd.errors import UserError
 from vlrlcd.evaluation.table import read_table
-from vlrlcd.judging.contest import Contest, contest, results, write_results
+from vlrlcd.judging.contest import WHOLE, Contest, contest, results, write_results
 from vlrlcd.judging.judges import Judge, open_judge
 from vlrlcd.judging.summary import print_contest, print_results
 from vlrlcd.scenes.release import QUICKSTART, draw_for
@@ -53,15 +53,18 @@ def main() -> None:
     source = config_file() or QUICKSTART
     draw_for(source, config.data.root)
     card = load_card(config.data.dataset)
+    folder = Path(flags.output)
     # what cannot be written to is told before anyone is paid
-    read_table(Path(flags.output) / "eval.json")
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--output={folder} is a file: give a folder.")
+    read_table(folder / "eval.json")
     compared = contest(config, card, flags.answers, flags.reference, flags.other, flags.truncated, source)
     with open_judge(config, card, [pair.example for pair in compared.pairs]) as judge:
         print_contest(compared, judge)
         if flags.dry_run:
             print("\n".join(judge.estimate(compared.games)))
         else:
-            sys.exit(_judged(config, card, compared, judge, limits, Path(flags.output)))
+            sys.exit(_judged(config, card, compared, judge, limits, folder))
 
 
 def _judged(config: Config, card: Card, compared: Contest, judge: Judge, limits: Limits, folder: Path) -> int:
@@ -69,18 +72,23 @@ def _judged(config: Config, card: Card, compared: Contest, judge: Judge, limits:
     done = judge.ask(compared.games, limits)
     tell_cost(done, judge, config.judge)
     left = len(judge.missing(compared.games))
-    if ended := not (done.stopped and left):
-        found = results(compared, judge, config.evaluation.resamples, config.run.seed)
-        write_results(folder, found, config, card.name, judge.name, compared.references.name)
-        print_results(found)
-        print(f"\nleft in      {folder}")
+    if not (done.stopped and left):
+        _tell_results(config, card, compared, judge, folder)
     tell_faults(done, "games")
-    if left and ended:
-        counted = len(found[0].judged[""])
-        print(f"{counted:,} of {len(compared.pairs):,} questions count, the others lack a verdict", file=sys.stderr)
     if left and goes_on(done):
         print(f"{left:,} verdicts are missing; the same command goes on with them", file=sys.stderr)
     return exit_code(done)
+
+
+def _tell_results(config: Config, card: Card, compared: Contest, judge: Judge, folder: Path) -> None:
+    found = results(compared, judge, config.evaluation.resamples, config.run.seed)
+    asked, counted = len(compared.pairs), len(found[0].judged[WHOLE])
+    if counted:
+        write_results(folder, found, config, card.name, judge.name, compared.references.name)
+        print_results(found)
+        print(f"\nleft in      {folder}")
+    if counted < asked:
+        print(f"{counted:,} of {asked:,} questions count, the others lack a verdict", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ FAULTS = {
     "no text": ('{"id": "a"}\n', r"line 1, id 'a', has no text; a line is"),
     "text of another kind": ('{"id": "a", "text": 3}\n', r"line 1, id 'a', has no text"),
     "no responses": ('{"id": "a", "resps": [[]]}\n', r"line 1, id 'a', has no text"),
+    "half of a character": ('{"id": "a", "text": "\\ud83d"}\n', r"line 1, id 'a', holds half of a character"),
     "twice": (GOOD + GOOD, r"line 2: id 'a' stands there twice; keep one"),
     "not UTF-8": (
         b"\xff\xfe{",

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.run.jobs import finish, launch, lines
+from tests.run.jobs import CONFIG, finish, launch, lines
 from tests.servers.http import failure, serving
 from tests.servers.stub_judge import StubJudge
 from vlrlcd.scenes.release import write_release
@@ -180,6 +180,15 @@ def test_questions_that_the_endpoint_refuses_are_left_out_and_said(script, given
     assert figures(tmp_path / "out")["win_rate"]["n"] == QUESTIONS - left_out
 
 
+def test_no_verdict_at_all_leaves_nothing(script, given, tmp_path):
+    """Two games without an answer end no collection, but no question is left to count."""
+    refusing = StubJudge(lambda *shown: failure(400, "too many tokens", "context_length_exceeded"))
+    with serving(refusing) as url:
+        flags = given(judge__model="stub", judge__base_url=url, evaluation__limit=1)
+        code, out, err = script("judge", *flags)
+    assert code == 1 and "0 of 1 questions count" in err and "left in" not in out and not (tmp_path / "out").exists()
+
+
 def test_a_server_that_is_not_there(script, given, tmp_path):
     code, _, err = script("judge", *given(judge__model="stub", judge__base_url="http://127.0.0.1:9/v1"))
     assert code == 1 and "is the server running?" in err and not (tmp_path / "out").exists()
@@ -215,6 +224,7 @@ REFUSED = {
     "misspelt": ({}, ["--answer=x"], "unknown key 'answer'; did you mean 'answers'?"),
     "no split": ({"evaluation__split": ""}, [], "evaluation.split is empty"),
     "unknown split": ({"evaluation__split": "nowhere"}, [], "has no split 'nowhere'"),
+    "a file as output": ({"output": CONFIG}, [], "quickstart.yaml is a file: give a folder"),
     "no such file": ({"answers": "gone.jsonl"}, [], "gone.jsonl: the answers cannot be read"),
     "limits of a rule": ({}, ["--max-calls=3"], "--max-calls and --max-usd mean nothing for judge.kind=rule"),
     "no model": ({"judge__kind": "chat"}, [], "judge.kind=chat needs judge.model"),

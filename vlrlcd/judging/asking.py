@@ -105,5 +105,7 @@ def _joined(one: Collection, other: Collection) -> Collection:
         answered=one.answered + other.answered,
         by_others=one.by_others + other.by_others,
         given_up=[*one.given_up, *other.given_up],
+        sent=one.sent + other.sent,
+        usd=one.usd + other.usd,
         ledger=one.ledger,
     )

@@ -41,8 +41,8 @@ def read_texts(path: Path) -> dict[str, str]:
     """Texts by question id, in the file's order. An empty text is an answer like any other.
 
     Raises:
-        UserError: the file cannot be read, a line is no object with id and text, the last line is half-written, an id
-            stands there twice.
+        UserError: the file cannot be read, a line is no object with id and text, the last line is half-written, a text
+            holds half of a character, an id stands there twice.
     """
     try:
         # at newlines alone: str.splitlines would also cut at characters that JSON allows inside a string
@@ -97,6 +97,10 @@ def _read(place: str, line: str, is_open: bool) -> tuple[str, str]:
         raise UserError(f'{place} has no "id"; a line is {FORMS}.')
     if not isinstance(text, str):
         raise UserError(f"{place}, id '{name}', has no text; a line is {FORMS}.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{place}, id '{name}', holds half of a character (a lone surrogate); mend it.") from None
     return str(name), text
 
 
