@@ -239,7 +239,8 @@ class RankingConfig:
 
     Attributes:
         scorer: likelihood is the mean token log-prob of a candidate with the anchor shown as reference, for students
-            too small to judge; verdict is log p(Yes) - log p(No) to "at least as good as the reference?".
+            too small to judge; verdict is log p(Yes) - log p(No) to "at least as good as the reference?"; rating is the
+            expected grade beside the reference, 0 to 9.
         evaluator: which weights score: the frozen result of stage I, or the current student.
         tau: scale of r in D; 0 calibrates it once on the first batches.
         gamma: slope of the positive-unlabelled factor; 0 is 1 / tau.
@@ -249,7 +250,7 @@ class RankingConfig:
             (correctness as r).
     """
 
-    scorer: Literal["likelihood", "verdict"] = "verdict"
+    scorer: Literal["likelihood", "verdict", "rating"] = "verdict"
     evaluator: Literal["frozen", "current"] = "frozen"
     tau: float = 0.0
     gamma: float = 0.0

@@ -24,7 +24,7 @@ from vlrlcd.evaluation.evaluate import Questions
 from vlrlcd.group import Group
 from vlrlcd.methods import METHODS
 from vlrlcd.processes import ranks
-from vlrlcd.ranking.scorers import SCORERS
+from vlrlcd.ranking.scorers import SCORERS, Scorer
 from vlrlcd.student import part_tuning, student_adapter
 from vlrlcd.tracking import check_trackers
 
@@ -72,7 +72,7 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     layout = {"processes": ranks.count(), "ZeRO stage": zero_stage(settings)}
     adapter = student_adapter(config.model)
     part_tuning(adapter, config.model)
-    _check_scorer(config, adapter)
+    _check_method(config, adapter)
     check_eyes(config, adapter)
     _check_clip(config)
     check_trackers(config)
@@ -155,13 +155,15 @@ def _check_judge_lengths(
     config: Config, adapter: ModelAdapter, templates: Templates, train: list[Example], anchors: dict[str, str]
 ) -> None:
     """The judge's prompt is longer than the student's: it shows the anchor, and perhaps a candidate."""
-    layout, longest = SCORERS[config.ranking.scorer].layout, config.sampling.max_new_tokens
+    scorer, longest = _scorer(config), config.sampling.max_new_tokens
+    if not scorer:
+        return
     for example in train:
         if (anchor := anchors.get(example.id)) is None:
             continue
         images = image_ids(adapter, example, templates.render("student", example))
         row, answer = PromptRow((), {}, images), adapter.encode_answer(anchor)
-        prompt = layout(adapter, templates, Group(example, row, anchor, answer, checkable=False))
+        prompt = scorer.layout(adapter, templates, Group(example, row, anchor, answer, checkable=False))
         tokens = len(prompt.row.ids) + max(len(branch) for branch in prompt.branches)
         if tokens + longest > adapter.max_positions:
             raise UserError(
@@ -171,10 +173,28 @@ def _check_judge_lengths(
             )
 
 
-def _check_scorer(config: Config, adapter: ModelAdapter) -> None:
-    scorer = SCORERS[config.ranking.scorer]
-    if METHODS[config.stage2.method] and scorer.answers:
-        scorer.answers(adapter)
+def _scorer(config: Config) -> Scorer | None:
+    """What the student ranks with, where the method lets it."""
+    method = METHODS[config.stage2.method]
+    asks = method and method.supervision and method.supervision.scorer
+    return SCORERS[asks(config.ranking)] if asks else None
+
+
+def _check_method(config: Config, adapter: ModelAdapter) -> None:
+    """Whether the method has what it learns from."""
+    method, name = METHODS[config.stage2.method], config.stage2.method
+    supervision = method and method.supervision
+    if supervision and supervision.draws_all and config.sampling.candidates < 2:
+        raise UserError(
+            f"sampling.candidates={config.sampling.candidates}: {name} ranks candidates and needs 2 or more."
+        )
+    if config.ranking.control != "none" and not (supervision and supervision.scaled):
+        raise UserError(
+            f"ranking.control={config.ranking.control} takes the place of margins, and stage2.method={name} has none; "
+            "leave it out."
+        )
+    if (scorer := _scorer(config)) and scorer.reading:
+        scorer.reading(adapter)
 
 
 def _check_oracle(config: Config, card: Card, train: list[Example]) -> None:

@@ -116,7 +116,7 @@ class RunFolder:
         """One figure over the steps of a stage."""
         path = self.path / "metrics.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        return [figures[key] for line in lines if (figures := json.loads(line))["stage"] == stage]
+        return [figures[key] for line in lines if (figures := json.loads(line))["stage"] == stage and key in figures]
 
     def save_place(self, **place: Any) -> None:
         """Records where to go on, in one step."""
@@ -127,6 +127,10 @@ class RunFolder:
     def record(self, **facts: Any) -> None:
         """Adds facts to run.json."""
         self._write("run.json", {**(self._read("run.json") or {"name": self.name}), **facts})
+
+    def facts(self) -> dict[str, Any]:
+        """What was recorded."""
+        return self._read("run.json") or {}
 
     def save_evaluation(self, task: str, split: str, stage: str, metrics: dict) -> None:
         """Adds a stage to eval.json."""

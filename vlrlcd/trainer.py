@@ -80,10 +80,22 @@ class Trainer:
         except Stopped as stopped:
             stopped.run = self.folder.path
             raise
-        self.folder.record(phase_seconds=dict(self.clock.seconds))
+        self.folder.record(phase_seconds=dict(self.clock.seconds), spent=ranks.once(self._spent))
         self.folder.close()
         ranks.once(self._tell)
         return self.folder.path
+
+    def _spent(self) -> dict[str, dict]:
+        """Optimiser steps, candidates drawn and seconds of each stage, evaluations left out."""
+        return {
+            stage: {
+                "optimiser_steps": steps * self.updates[stage],
+                "candidates": sum(self.folder.logged(stage, "drawn")),
+                "seconds": sum(sum(row.values()) for row in self.folder.logged(stage, "seconds")),
+            }
+            for stage, steps in self.steps.items()
+            if steps
+        }
 
     def _tell(self) -> None:
         """What people read: the student's card, the page, the table on the terminal."""

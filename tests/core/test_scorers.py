@@ -7,7 +7,7 @@ from model_adapters import PromptRow
 from vlrlcd.errors import UserError
 from vlrlcd.group import Candidate, Group
 from vlrlcd.prefix_branches import pack
-from vlrlcd.ranking.scorers import SCORERS, mean_logps, verdicts, yes_and_no
+from vlrlcd.ranking.scorers import SCORERS, grades, mean_logps, ratings, verdicts, yes_and_no
 
 
 def adapter_with(vocabulary):
@@ -31,7 +31,21 @@ def test_a_vocabulary_without_the_words_is_refused(vocabulary):
 
 def test_verdicts_pool_probabilities():
     probs = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]])
-    assert verdicts(probs.log(), (0, 1), (2,)).exp().tolist() == pytest.approx([1.0, 8.0])
+    assert verdicts(probs.log(), ((0, 1), (2,))).exp().tolist() == pytest.approx([1.0, 8.0])
+
+
+def test_a_rating_is_the_expected_grade_among_the_digits():
+    adapter = adapter_with({str(grade): grade + 1 for grade in range(10)})
+    digits = grades(adapter)
+    probs = torch.zeros(2, 12)
+    probs[0, 1 + 8], probs[0, 11] = 0.1, 0.9
+    probs[1, 1], probs[1, 1 + 9] = 0.25, 0.75
+    assert ratings((probs + 1e-30).log(), digits).tolist() == pytest.approx([8.0, 6.75])
+
+
+def test_a_vocabulary_without_digits_is_refused():
+    with pytest.raises(UserError, match="ranking.scorer=rating.*--ranking.scorer=likelihood"):
+        grades(adapter_with({"1": 5}))
 
 
 def test_mean_logps_of_ragged_branches():

@@ -11,7 +11,7 @@ from tests.run.jobs import ROOT
 from tests.run.refusals import edit
 
 SETTINGS = {
-    "one candidate": ({"sampling.candidates": 1}, r"sampling\.candidates=1: .*at least 2"),
+    "one candidate": ({"sampling.candidates": 1}, r"sampling\.candidates=1: .*2 or more"),
     "wrong type": ({"sampling.candidates": "many"}, r"sampling\.candidates.*many"),
     "impossible choice": ({"ranking.scorer": "likelyhood"}, r"ranking\.scorer.*likelyhood"),
     "no such DeepSpeed file": (

@@ -28,14 +28,17 @@ def watched(section, name, seen):
 
 def test_every_key_is_read_by_a_job(here, handlers, distributed, own_linear, monkeypatch):
     zero3 = ROOT / "configs/deepspeed/zero3.json"
-    settings = {"model.tuning": "lora", "run.name": "it", "engine.deepspeed": zero3}
-    config, seen = config_of(here, settings), set()
-    # writing the configuration down is no use of it
-    written = to_dict(config)
-    monkeypatch.setattr(run_folder, "to_dict", lambda config: written)
-    for section in fields(config):
-        watched(getattr(config, section.name), section.name, seen)
-    train(config, "it")
+    seen = set()
+    # the loss of each kind has keys of its own
+    for method in ("ldl_grpo", "self_ppo", "anchorrank_dpo"):
+        settings = {"model.tuning": "lora", "engine.deepspeed": zero3, "stage2.method": method, "run.name": method}
+        config = config_of(here, settings)
+        # writing the configuration down is no use of it
+        written = to_dict(config)
+        monkeypatch.setattr(run_folder, "to_dict", lambda config, written=written: written)
+        for section in fields(config):
+            watched(getattr(config, section.name), section.name, seen)
+        train(config, method)
     # who asks reads the teacher's keys, who judges the judge's, and a student without sight the eyes':
     # tests/anchors/teachers/test_keys.py, tests/judging/test_keys.py, tests/run/test_eyes.py
     elsewhere = ("teacher.", "eyes.", "judge.")

@@ -13,7 +13,7 @@ from vlrlcd.data.example import Example, ImageSource, Message
 from vlrlcd.errors import UserError
 
 KINDS = ("student", "teacher", "judge", "direct")
-OPTIONAL = ("compare",)
+OPTIONAL = ("compare", "assess", "rate")
 """What a dataset may leave to `DEFAULTS`."""
 DEFAULTS = Path(__file__).parent / "templates"
 SEE_THEMSELVES = ("teacher", "compare")
@@ -22,7 +22,7 @@ Describe = Callable[[ImageSource], str]
 
 
 class Templates:
-    """The templates of a dataset, compiled once: four of its own, and `compare`, which it may leave out."""
+    """The templates of a dataset, compiled once: four of its own, and those that it may leave to `DEFAULTS`."""
 
     def __init__(self, card: Card) -> None:
         """Compiles all of them. Raises UserError if one is malformed, or one of the four missing."""
@@ -57,10 +57,10 @@ class Templates:
         A described image is a text part of its own instead.
 
         Args:
-            kind: `student`, `teacher`, `judge`, `direct` or `compare`.
+            kind: `student`, `teacher`, `judge`, `direct`, `assess`, `rate` or `compare`.
             example: gives question, choices and images; never its answer.
-            extra: further variables: `reference` (student), `anchor` and `candidate` (judge), `answer_a` and `answer_b`
-                (compare).
+            extra: further variables: `reference` (student), `anchor` and `candidate` (judge, rate), `candidate`
+                (assess), `answer_a` and `answer_b` (compare).
 
         Raises UserError naming the template if it uses an unknown variable or does not place the images exactly once.
         """

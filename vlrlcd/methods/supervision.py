@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from vlrlcd.config import SamplingConfig
+from vlrlcd.config import RankingConfig, SamplingConfig
 from vlrlcd.engine import Engine
 from vlrlcd.group import Candidate, Group, padded
 from vlrlcd.ranking.distribution import Scale
@@ -19,14 +19,14 @@ class Supervision:
     """Attributes:
     rank: (engine, ranker, groups, scale, step) to a `Ranking`; may add to a group's candidates.
     draws_all: K candidates are drawn of each prompt, else one.
-    scaled: the margins need tau, which is calibrated.
-    judged: an external judge is asked, once per candidate.
+    scorer: settings to the scorer that the student ranks with; None: the student is not asked.
+    scaled: D is made of margins, whose tau is calibrated.
     """
 
     rank: Rank
     draws_all: bool = True
+    scorer: Callable[[RankingConfig], str] | None = None
     scaled: bool = False
-    judged: bool = False
 
     def draws(self, sampling: SamplingConfig) -> int:
         """Answers drawn per prompt."""
@@ -49,6 +49,6 @@ def _anchor_over_sample(engine: Engine, ranker: Ranker, groups: list[Group], sca
     return ranked(groups, r_BK, torch.ones(len(groups)), r_BK, scale)
 
 
-MARGINS = Supervision(rank, scaled=True)
-OWN_VERDICT = Supervision(_own_verdict, draws_all=False)
+MARGINS = Supervision(rank, scorer=lambda settings: settings.scorer, scaled=True)
+OWN_VERDICT = Supervision(_own_verdict, draws_all=False, scorer=lambda settings: "assessment")
 ANCHOR_OVER_SAMPLE = Supervision(_anchor_over_sample, draws_all=False)

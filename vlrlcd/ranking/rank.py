@@ -13,7 +13,7 @@ from vlrlcd.engine import Engine
 from vlrlcd.group import Group, copies, padded
 from vlrlcd.prefix_branches import pack
 from vlrlcd.ranking.distribution import Scale, label_distribution, tied
-from vlrlcd.ranking.scorers import SCORERS, mean_logps, verdicts
+from vlrlcd.ranking.scorers import SCORERS, mean_logps
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,10 @@ def score(engine: Engine, ranker: Ranker, groups: list[Group], scorer_name: str)
         part = groups[start : start + ranker.prompts_per_pass]
         prompts = [scorer.layout(adapter, ranker.templates, group) for group in part]
         batch, branches = adapter.collate([p.row for p in prompts]), pack([p.branches for p in prompts])
-        if scorer.answers is None:
+        if scorer.reading is None:
             scores_G = mean_logps(engine.run("score_logps", batch, branches, frozen).cpu(), branches)
         else:
-            logprobs_GV = engine.run("score_last", batch, branches, frozen)
-            scores_G = verdicts(logprobs_GV, *scorer.answers(adapter)).cpu()
+            scores_G = scorer.reading(adapter)(engine.run("score_last", batch, branches, frozen)).cpu()
         per_branch += scores_G.split([len(p.branches) for p in prompts])
     g_G = torch.cat([scores[:-1] for scores in per_branch])
     return padded(g_G, groups, 0.0), torch.stack([scores[-1] for scores in per_branch])

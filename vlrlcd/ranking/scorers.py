@@ -6,6 +6,7 @@ off each branch. All groups of a batch are scored in one pass.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -25,15 +26,20 @@ class JudgePrompt:
     branches: list[Tokens]
 
 
+Layout = Callable[[ModelAdapter, Templates, Group], JudgePrompt]
+Read = Callable[[Tensor], Tensor]
+
+
 @dataclass(frozen=True)
 class Scorer:
     """Attributes:
     layout: (adapter, templates, group) to the judge's prompt.
-    answers: token ids whose probabilities are read at a branch's last place; None: the branch's own tokens are.
+    reading: adapter to what reads the score off the log-probs at a branch's last place, `[G, V]` to `[G]`; None: the
+        score is the mean log-prob of the branch's own tokens.
     """
 
-    layout: Callable[[ModelAdapter, Templates, Group], JudgePrompt]
-    answers: Callable[[ModelAdapter], tuple[Tokens, Tokens]] | None = None
+    layout: Layout
+    reading: Callable[[ModelAdapter], Read] | None = None
 
 
 def _likelihood(adapter: ModelAdapter, templates: Templates, group: Group) -> JudgePrompt:
@@ -46,14 +52,22 @@ def _own_likelihood(adapter: ModelAdapter, templates: Templates, group: Group) -
     return JudgePrompt(group.row, [*(candidate.tokens for candidate in group.candidates), group.anchor_tokens])
 
 
-def _verdict(adapter: ModelAdapter, templates: Templates, group: Group) -> JudgePrompt:
-    texts = [*(candidate.text for candidate in group.candidates), group.anchor]
-    prompts = [templates.render("judge", group.example, anchor=group.anchor, candidate=text) for text in texts]
-    shared, rests = common_prefix([adapter.encode_text(prompt, group.row.image_ids) for prompt in prompts])
-    if any(token in adapter.placeholder_ids for rest in rests for token in rest):
-        raise UserError("the judge template must place {{ images }} before {{ candidate }}: branches are text")
-    # the verdict's place is the one that the appended token is predicted at
-    return JudgePrompt(replace(group.row, ids=shared), [(*rest, adapter.stop_ids[0]) for rest in rests])
+def _asked(template: str, shows_anchor: bool = True) -> Layout:
+    """A question about every text, to be answered at the last place of its branch."""
+
+    def layout(adapter: ModelAdapter, templates: Templates, group: Group) -> JudgePrompt:
+        texts = [*(candidate.text for candidate in group.candidates), group.anchor]
+        shown = {"anchor": group.anchor} if shows_anchor else {}
+        prompts = [templates.render(template, group.example, candidate=text, **shown) for text in texts]
+        shared, rests = common_prefix([adapter.encode_text(prompt, group.row.image_ids) for prompt in prompts])
+        if any(token in adapter.placeholder_ids for rest in rests for token in rest):
+            raise UserError(
+                f"the {template} template must place {{{{ images }}}} before {{{{ candidate }}}}: branches are text"
+            )
+        # the answer's place is the one that the appended token is predicted at
+        return JudgePrompt(replace(group.row, ids=shared), [(*rest, adapter.stop_ids[0]) for rest in rests])
+
+    return layout
 
 
 def yes_and_no(adapter: ModelAdapter) -> tuple[Tokens, Tokens]:
@@ -77,11 +91,37 @@ def yes_and_no(adapter: ModelAdapter) -> tuple[Tokens, Tokens]:
     return found
 
 
+def grades(adapter: ModelAdapter) -> Tokens:
+    """The tokens of the grades 0 to 9; ten would be two tokens in many vocabularies.
+
+    Raises:
+        UserError: the vocabulary has no token of its own for one of them.
+    """
+    found = [adapter.tokenizer(str(grade), add_special_tokens=False)["input_ids"][-1] for grade in range(10)]
+    if len(set(found)) < 10:
+        raise UserError(
+            "ranking.scorer=rating: the student's vocabulary has no tokens of their own for the digits; "
+            "use --ranking.scorer=likelihood."
+        )
+    return tuple(found)
+
+
+def _yes_over_no(adapter: ModelAdapter) -> Read:
+    return partial(verdicts, words=yes_and_no(adapter))
+
+
+def _expected_grade(adapter: ModelAdapter) -> Read:
+    return partial(ratings, digits=grades(adapter))
+
+
 SCORERS = {
     "likelihood": Scorer(_likelihood),
-    "verdict": Scorer(_verdict, yes_and_no),
+    "verdict": Scorer(_asked("judge"), _yes_over_no),
+    "rating": Scorer(_asked("rate"), _expected_grade),
     "own_likelihood": Scorer(_own_likelihood),
+    "assessment": Scorer(_asked("assess", shows_anchor=False), _yes_over_no),
 }
+"""The first three are choices of `ranking.scorer`; a control and self_ppo use the others."""
 
 
 def mean_logps(logps_N: Tensor, branches: Branches) -> Tensor:
@@ -89,7 +129,13 @@ def mean_logps(logps_N: Tensor, branches: Branches) -> Tensor:
     return branches.sum_per_branch(logps_N) / branches.lengths_G
 
 
-def verdicts(logprobs_GV: Tensor, yes: Tokens, no: Tokens) -> Tensor:
+def verdicts(logprobs_GV: Tensor, words: tuple[Tokens, Tokens]) -> Tensor:
     """log p(Yes) - log p(No) with the variants of each pooled, `[G, V]` to `[G]`."""
-    yes_ids, no_ids = (torch.tensor(ids, device=logprobs_GV.device) for ids in (yes, no))
+    yes_ids, no_ids = (torch.tensor(ids, device=logprobs_GV.device) for ids in words)
     return logprobs_GV[:, yes_ids].logsumexp(-1) - logprobs_GV[:, no_ids].logsumexp(-1)
+
+
+def ratings(logprobs_GV: Tensor, digits: Tokens) -> Tensor:
+    """The expected grade, 0 to 9, under the probabilities of the digits alone, `[G, V]` to `[G]` [ours]."""
+    share_GD = logprobs_GV[:, torch.tensor(digits, device=logprobs_GV.device)].softmax(-1)
+    return share_GD @ torch.arange(10.0, device=share_GD.device)
