@@ -109,6 +109,16 @@ def plain(name: str) -> str:
     return name.replace("_", " ").strip().capitalize()
 
 
+def signed(value: float, digits: int) -> str:
+    """`+1.9`, `−0.02` with a minus that is as wide as the plus."""
+    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(share: float) -> str:
+    """`12.4 %`."""
+    return f"{100 * share:.1f} %"
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: `8.4 s`, `3 min 12 s`, `2 h 5 min`."""
     if seconds < 60:
