@@ -34,8 +34,12 @@ Runs = dict[str, Run]
 
 
 def write_comparison(folders: Sequence[Path], output: Path) -> Path:
-    """Writes the page and returns its path; raises what `comparison` raises."""
-    return write_page(output, comparison(folders))
+    """Writes the page and returns its path; raises what `comparison` raises, and UserError where it cannot write."""
+    page = comparison(folders)
+    try:
+        return write_page(output, page)
+    except OSError as fault:
+        raise UserError(f"{output} cannot be written ({fault.strerror}): give another file with --output.") from None
 
 
 def comparison(folders: Sequence[Path]) -> str:

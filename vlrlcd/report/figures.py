@@ -120,6 +120,12 @@ def measured(series: Iterable[Points]) -> bool:
     return any(not math.isnan(value) for points in series for _, value in points)
 
 
+def isolated(points: Points) -> list[int]:
+    """The places of the values that have no value before and none after them."""
+    known = [False, *(not math.isnan(value) for _, value in points), False]
+    return [place for place in range(len(points)) if known[place : place + 3] == [False, True, False]]
+
+
 def curve(title: str, explained: str, series: list[tuple[str, Points]]) -> Curve:
     """A figure of lines with their names; at least one of them has a value, one without points is said as absent."""
     thin = [_thinned(points) for _, points in series]

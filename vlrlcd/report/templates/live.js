@@ -4,7 +4,7 @@
   const PAUSE_MS = 1500;
   const BUILDS_PER_PAUSE = 4;
   const live = document.getElementById("live");
-  let version = null;
+  let state = live.dataset.state;
   const say = (words, well) => {
     if (live.textContent !== words) live.textContent = words;
     live.classList.toggle("lost", !well);
@@ -45,16 +45,16 @@
     const began = performance.now();
     try {
       const now = await ask("/state");
-      if (version !== null && now !== version) {
+      if (now !== state) {
         const page = new DOMParser().parseFromString(await ask("/"), "text/html");
         const kept = keep();
         document.querySelector("main").replaceWith(page.querySelector("main"));
         restore(kept);
+        state = page.getElementById("live").dataset.state;
       }
-      version = now;
       say("live", true);
     } catch (error) {
-      say("no longer live: the server does not answer", false);
+      say(error instanceof TypeError ? "no longer live: the server does not answer" : error.message, false);
     }
     // a page that takes long to build is asked for less often
     setTimeout(look, Math.max(PAUSE_MS, BUILDS_PER_PAUSE * (performance.now() - began)));

@@ -1,0 +1,153 @@
+"""The page of a run while it trains, served to this machine alone."""
+
+import hashlib
+import re
+import signal
+import sys
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from vlrlcd.errors import UserError
+from vlrlcd.report.answers import PREFIX, SUFFIX
+from vlrlcd.report.page import report
+from vlrlcd.report.read import FILES, read_run
+from vlrlcd.report.rendering import Page
+
+ADDRESS, PORT = "127.0.0.1", 8765
+ENDING = {signal.SIGINT, signal.SIGTERM}
+OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.IGNORECASE)
+SILENCE_S = 30
+"""So long a connection may say nothing."""
+
+
+def serve(folder: Path, port: int = PORT) -> None:
+    """Serves the page until Ctrl-C or SIGTERM, and prints its address.
+
+    Args:
+        folder: of a run that has begun, finished or not.
+        port: of 127.0.0.1; 0 takes a free one.
+
+    Raises:
+        UserError: the folder holds no run, or the port cannot be had.
+    """
+    # blocked before any thread is there, so that no thread but this one ever sees them
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    read_run(folder)
+    with _server(LivePage(folder), port) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        print(f"live at http://{ADDRESS}:{server.server_port} until Ctrl-C", flush=True)
+        signal.sigwait(ENDING)
+        server.shutdown()
+
+
+class LivePage:
+    """The page of a run, built anew only after one of the run's files has changed."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._built: tuple[str, Page] | None = None
+
+    def state(self) -> str:
+        """Another text as soon as one of the files that the page shows has changed."""
+        paths = [self.folder / name for name in FILES]
+        paths += sorted(self.folder.glob(f"{PREFIX}*{SUFFIX}"))
+        return hashlib.sha256(repr([_stamp(path) for path in paths]).encode()).hexdigest()
+
+    def page(self) -> Page:
+        """The page of the present state; whoever asks while it is built waits for the same one."""
+        with self._lock:
+            # looked up before reading: what is written meanwhile makes another state
+            state = self.state()
+            if self._built is None or self._built[0] != state:
+                self._built = (state, report(read_run(self.folder), live=state))
+            return self._built[1]
+
+
+class LiveServer(ThreadingHTTPServer):
+    """Answers `/` with the page and `/state` with its state."""
+
+    daemon_threads = True
+
+    def __init__(self, page: LivePage, port: int):
+        self.page = page
+        super().__init__((ADDRESS, port), _Handler)
+
+    def handle_error(self, request, client_address) -> None:
+        """A reader who has gone away is no fault."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: LiveServer
+    timeout = SILENCE_S
+    server_version, sys_version = "vlrlcd", ""
+
+    def do_GET(self) -> None:
+        # a page elsewhere may have given its own name this address, to read what is served here
+        if not _is_own(self.headers.get_all("Host", [])):
+            self._say(HTTPStatus.FORBIDDEN, "This page is served to 127.0.0.1 and localhost alone.")
+        elif (path := urlsplit(self.path).path) == "/":
+            self._page()
+        elif path == "/state":
+            self._say(HTTPStatus.OK, self.server.page.state())
+        else:
+            self._say(HTTPStatus.NOT_FOUND, "There is only the page of the run here, at /.")
+
+    do_HEAD = do_GET
+
+    def _page(self) -> None:
+        try:
+            page = self.server.page.page()
+        except Exception as fault:  # whatever a half-written file leads to, the next state may be well again
+            said = str(fault) if isinstance(fault, UserError) else f"{type(fault).__name__}: {fault}"
+            self._say(HTTPStatus.SERVICE_UNAVAILABLE, f"The page cannot be built at the moment ({said})")
+        else:
+            self._send(HTTPStatus.OK, "text/html", page.html, page.policy)
+
+    def _say(self, status: HTTPStatus, words: str) -> None:
+        self._send(status, "text/plain", words, "default-src 'none'")
+
+    def _send(self, status: HTTPStatus, kind: str, text: str, policy: str) -> None:
+        body = text.encode(errors="replace")
+        self.send_response(status)
+        for name, value in (
+            ("Content-Type", f"{kind}; charset=utf-8"),
+            ("Content-Length", str(len(body))),
+            ("Content-Security-Policy", f"{policy}; frame-ancestors 'none'"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Cache-Control", "no-store"),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: the page asks every other second."""
+
+
+def _server(page: LivePage, port: int) -> LiveServer:
+    try:
+        return LiveServer(page, port)
+    except OSError as fault:
+        why = (fault.strerror or str(fault)).lower()
+        raise UserError(f"port {port} of {ADDRESS} cannot be had ({why}): choose another one with --port.") from None
+
+
+def _is_own(hosts: list[str]) -> bool:
+    return len(hosts) == 1 and OWN_HOST.fullmatch(hosts[0].strip()) is not None
+
+
+def _stamp(path: Path) -> tuple[str, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return path.name, status.st_size, status.st_mtime_ns
