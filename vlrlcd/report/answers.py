@@ -10,7 +10,7 @@ from vlrlcd.report.lines import Row, rows, rows_at
 from vlrlcd.report.read import Run, mapping, number, sequence
 from vlrlcd.report.scores import control_of, stage_order, stage_title
 from vlrlcd.report.spread import evenly
-from vlrlcd.report.wording import plain, short
+from vlrlcd.report.wording import short
 
 PREFIX, SUFFIX = "predictions_", ".jsonl"
 JUDGES = ("accuracy", "direct_answer")
@@ -145,8 +145,3 @@ def _answer(stage: str, row: Row) -> Answer:
     remarks = [f"{title} {short(value)}" for title, value in figures if value is not None]
     remarks += ["cut off at the token limit"] * bool(number(row.get("truncated")))
     return Answer(stage_title(stage), str(drawn[0]) if drawn else "", MARKS[_is_right(row)], remarks)
-
-
-def title(split: Split) -> str:
-    """The split as a heading."""
-    return plain(split.name)

@@ -8,7 +8,7 @@ from vlrlcd.report.groups import KINDS, weight
 from vlrlcd.report.lines import Row
 from vlrlcd.report.read import mapping, number, sequence
 from vlrlcd.report.thumbnails import MOST_IMAGES, Thumbnail, thumbnails
-from vlrlcd.report.wording import ABSENT, short
+from vlrlcd.report.wording import ABSENT, percent, short, signed
 
 MARKS = {True: "right", False: "wrong", None: "unknown"}
 SAID_AS_TAGS = ("misled", "tied", "cut")
@@ -99,7 +99,7 @@ def _candidate(row: Row, widest: float) -> Candidate:
     return Candidate(
         text=str(row.get("text", "")),
         mark=MARKS[correct] if isinstance(correct, bool) else MARKS[None],
-        margin=_score(row.get("r"), signed=True),
+        margin=_score(row.get("r"), margin=True),
         bars=[_bar(name, number(row.get(name)), widest) for name in "Dq"],
         remarks=remarks,
     )
@@ -108,11 +108,11 @@ def _candidate(row: Row, widest: float) -> Candidate:
 def _bar(name: str, value: float | None, widest: float) -> Bar:
     if value is None:
         return Bar(name, ABSENT, 0.0)
-    return Bar(name, f"{100 * value:.1f} %", 100 * max(value, 0.0) / widest if widest > 0 else 0.0)
+    return Bar(name, percent(value), 100 * max(value, 0.0) / widest if widest > 0 else 0.0)
 
 
-def _score(value: Any, signed: bool = False) -> str:
+def _score(value: Any, margin: bool = False) -> str:
     known = number(value)
     if known is None:
         return ABSENT
-    return f"{known:+.2f}" if signed and abs(known) < 1000 else short(known)
+    return signed(known, 2) if margin and abs(known) < 1000 else short(known)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlrlcd.report.read import Run, mapping, number, sequence
-from vlrlcd.report.wording import ORIGIN, PHASES, SUBJECT, duration, millions, plain
+from vlrlcd.report.wording import ORIGIN, PHASES, SENTENCE, SUBJECT, duration, millions, plain
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,7 @@ class Subject:
 
 def subject(run: Run) -> Subject:
     """The sentence under the title."""
-    student, method, data = (
-        str(_look_up(run.config, key) or "") for key in ("model.checkpoint", "stage2.method", "data.dataset")
-    )
+    student, method, data = (str(_look_up(run.config, key) or "") for key in SENTENCE)
     return Subject(student, method, data, str(mapping(run.summary.get("teacher")).get("name") or ""))
 
 

@@ -1,6 +1,8 @@
 """`report.html` from what a run left."""
 
 import os
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,15 @@ from vlrlcd.report.warnings import warnings
 
 BYTES_OF_GROUPS, BYTES_OF_ANSWERS = 8_000_000, 4_000_000
 """What the sampled groups, and the sampled answers of all splits, may take of the page."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One group or question as HTML; `kinds` are the filters that it falls under, `key` says it apart from others."""
+
+    html: Markup
+    kinds: list[str]
+    key: str
 
 
 def write_report(run_folder: Path | str) -> Path:
@@ -63,16 +74,9 @@ def report(run: Run, live: str = "") -> Page:
 
 def _groups(run: Run, notes: list[str]) -> dict[str, Any]:
     choice = groups.choose(run, notes)
-    drawn = [(piece("group.html", group=group.group(row, kinds, run.folder)), kinds) for row, kinds in choice.chosen]
-    fitting = as_many_as_fit(drawn, lambda one: _bytes(one[0]), BYTES_OF_GROUPS)
-    return {
-        "items": [html for html, _ in fitting],
-        "all": choice.groups,
-        "kinds": [
-            (kind, title, sum(kind in kinds for _, kinds in fitting), choice.by_kind[kind])
-            for kind, title in groups.KINDS.items()
-        ],
-    }
+    shown = [group.group(row, kinds, run.folder) for row, kinds in choice.chosen]
+    drawn = [Item(piece("group.html", group=one), one.kinds, f"{one.step} {one.id}") for one in shown]
+    return _browser(drawn, BYTES_OF_GROUPS, choice.groups, groups.KINDS, choice.by_kind)
 
 
 def _answers(run: Run, notes: list[str]) -> list[dict[str, Any]]:
@@ -81,18 +85,14 @@ def _answers(run: Run, notes: list[str]) -> list[dict[str, Any]]:
 
 
 def _split(split: answers.Split, run: Run, most: int) -> dict[str, Any]:
-    drawn = [(piece("question.html", question=one), one.kind) for one in answers.questions(split, run)]
-    fitting = as_many_as_fit(drawn, lambda one: _bytes(one[0]), most)
-    counts = split.by_kind()
-    return {
-        "title": answers.title(split),
-        "items": [html for html, _ in fitting],
-        "all": len(split.found),
-        "kinds": [
-            (kind, title, sum(kind == of for _, of in fitting), counts[kind]) for kind, title in answers.KINDS.items()
-        ],
-    }
+    drawn = [Item(piece("question.html", question=one), [one.kind], one.id) for one in answers.questions(split, run)]
+    browser = _browser(drawn, most, len(split.found), answers.KINDS, split.by_kind())
+    return {"title": split.name, **browser}
 
 
-def _bytes(html: Markup) -> int:
-    return len(html.encode(errors="replace"))
+def _browser(drawn: list[Item], most: int, of: int, titles: dict[str, str], counts: Counter[str]) -> dict[str, Any]:
+    """The items that fit, of how many, and of each kind its title, how many are shown and how many there are."""
+    fitting = as_many_as_fit(drawn, lambda one: len(one.html.encode(errors="replace")), most)
+    shown = Counter(kind for one in fitting for kind in one.kinds)
+    kinds = [(kind, title, shown[kind], counts[kind]) for kind, title in titles.items()]
+    return {"items": fitting, "all": of, "kinds": kinds}

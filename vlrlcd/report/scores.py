@@ -18,6 +18,7 @@ from vlrlcd.report.wording import (
     UNKNOWN,
     plain,
     short,
+    signed,
 )
 
 MOST_CARDS = 4
@@ -82,7 +83,7 @@ Metrics = dict[str, dict[str, Any]]
 
 def scores(run: Run) -> list[Scores]:
     """One for each task and split."""
-    return [_scores(f"{plain(task)}, {split}", by_stage) for task, split, by_stage in measured(run)]
+    return [_scores(f"{task}, {split}", by_stage) for task, split, by_stage in measured(run)]
 
 
 def measured(run: Run) -> list[tuple[str, str, Metrics]]:
@@ -140,7 +141,7 @@ def _figure(unit: str, value: float, percent: str = " %") -> str:
     if unit == SHARE:
         return f"{100 * value:.1f}{percent}"
     if unit == DIFFERENCE:
-        return f"{100 * value:+.1f}"
+        return signed(100 * value, 1)
     if unit == SCORE:
         return f"{value:.1f}"
     return f"{value:.3f}" if unit == FRACTION else short(value)
@@ -177,8 +178,8 @@ def _card(name: str, by_stage: Metrics) -> Card | None:
 
 def _change(unit: str, difference: float) -> str:
     if unit == SHARE:
-        return f"{100 * difference:+.1f} points"
-    return f"{difference:+.1f}" if unit == SCORE else f"{difference:+.3f}"
+        return f"{signed(100 * difference, 1)} points"
+    return signed(difference, 1 if unit == SCORE else 3)
 
 
 def _bodies(names: Iterable[str], by_stage: Metrics) -> list[tuple[str, list[Line]]]:

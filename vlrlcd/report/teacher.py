@@ -18,15 +18,16 @@ def facts(run: Run) -> list[tuple[str, str]]:
     known = mapping(run.summary.get("teacher"))
     if not known:
         return []
-    aside = mapping(known.get("set_aside"))
+    aside, spent = mapping(known.get("set_aside")), mapping(known.get("spent"))
     shown = [
         ("Teacher", str(known.get("name", ""))),
+        *_calls(mapping(known.get("collected"))),
+        ("Cost of these anchors", _cost(spent) if spent else ""),
+        ("Calls if it judged every candidate", _count(known.get("calls_if_it_judged"))),
         ("Anchors, one per prompt", _count(known.get("anchors"))),
         ("Trained on", _count(known.get("trained_on"))),
         *((f"Set aside: {reason}", _count(count)) for reason, count in aside.items()),
-        *_calls(mapping(known.get("collected"))),
-        ("Calls if it judged every candidate", _count(known.get("calls_if_it_judged"))),
-        *_spent(mapping(known.get("spent"))),
+        *((title, _count(spent.get(key))) for title, key in TOKENS.items()),
     ]
     return [(title, value) for title, value in shown if value]
 
@@ -35,13 +36,6 @@ def _calls(collected: Mapping[str, Any]) -> list[tuple[str, str]]:
     outcomes = mapping(collected.get("outcomes"))
     said = ", ".join(f"{_count(count)} {outcome}" for outcome, count in outcomes.items())
     return [("Calls into this store", f"{_count(collected.get('calls'))} ({said})")] if outcomes else []
-
-
-def _spent(spent: Mapping[str, Any]) -> list[tuple[str, str]]:
-    if not spent:
-        return []
-    tokens = [(title, _count(spent.get(key))) for title, key in TOKENS.items()]
-    return [*tokens, ("Cost of these anchors", _cost(spent))]
 
 
 def _cost(spent: Mapping[str, Any]) -> str:

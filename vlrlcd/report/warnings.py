@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from statistics import fmean
+from typing import Any
 
 from vlrlcd.report.read import Run, mapping, number
 from vlrlcd.report.scores import Metrics, measured, stage_title
-from vlrlcd.report.wording import plain
+from vlrlcd.report.wording import percent, signed
 
 LAST_STEPS = 20
 """Over so many steps of stage II a figure of training is averaged."""
@@ -21,44 +22,44 @@ UNPARSABLE = 0.05
 def warnings(run: Run) -> list[str]:
     """The sentences of all rules that hold; none where all is well or nothing was measured."""
     found = [
-        sentence.format(where=f"{plain(task)}, {split}", stage=stage_title(stage).lower(), **figures)
+        sentence.format(where=f"{task}, {split}", stage=stage_title(stage).lower(), **figures)
         for task, split, by_stage in measured(run)
         for metric, sentence, holds in OF_EVALUATION
         for stage, figures in _last(by_stage, metric)
         if holds(figures)
     ]
     return found + [
-        sentence.format(value=value, steps=steps)
+        sentence.format(value=value, share=percent(value), steps=steps)
         for quantity, sentence, most in OF_TRAINING
         for value, steps in _recent(run, quantity)
         if value > most
     ]
 
 
-Rule = tuple[str, str, Callable[[dict[str, float]], bool]]
+Rule = tuple[str, str, Callable[[dict[str, Any]], bool]]
 OF_EVALUATION: list[Rule] = [
     (
         "truncated",
-        "{where}: {value:.1%} of the answers {stage} were cut off at the token limit; raise sampling.max_new_tokens, "
+        "{where}: {share} of the answers {stage} were cut off at the token limit; raise sampling.max_new_tokens, "
         "because a cut-off answer names no choice.",
         lambda found: found["value"] > TRUNCATED,
     ),
     (
         "gain_from_sight",
-        "{where}: sight gains {points:+.1f} points {stage}, interval {low_points:+.1f} to {high_points:+.1f}: the "
+        "{where}: sight gains {points} points {stage}, interval {low_points} to {high_points}: the "
         "answers may not depend on the images; look at the questions and at the image processor before trusting the "
         "accuracy.",
         lambda found: found["low"] <= 0,
     ),
     (
         "judge_consistency",
-        "{where}: the judge keeps its verdict in {value:.1%} of the pairs when the two answers swap places, so it "
+        "{where}: the judge keeps its verdict in {share} of the pairs when the two answers swap places, so it "
         "follows the position; take another judge and leave the win rate out.",
         lambda found: found["value"] < CONSISTENT,
     ),
     (
         "judge_unparsable",
-        "{where}: {value:.1%} of the judge's verdicts cannot be read; sharpen its prompt or raise its token limit, "
+        "{where}: {share} of the judge's verdicts cannot be read; sharpen its prompt or raise its token limit, "
         "because the win rate stands on the others alone.",
         lambda found: found["value"] > UNPARSABLE,
     ),
@@ -66,13 +67,13 @@ OF_EVALUATION: list[Rule] = [
 OF_TRAINING = [
     (
         "truncated_share",
-        "{value:.1%} of the candidates of the last {steps} steps were cut off at the token limit; raise "
+        "{share} of the candidates of the last {steps} steps were cut off at the token limit; raise "
         "sampling.max_new_tokens.",
         TRUNCATED,
     ),
     (
         "tied_share",
-        "{value:.1%} of the groups of the last {steps} steps were tied and taught nothing; raise sampling.temperature "
+        "{share} of the groups of the last {steps} steps were tied and taught nothing; raise sampling.temperature "
         "or sampling.candidates, or take harder questions.",
         TIED,
     ),
@@ -85,14 +86,15 @@ OF_TRAINING = [
 ]
 
 
-def _last(by_stage: Metrics, metric: str) -> Iterator[tuple[str, dict[str, float]]]:
+def _last(by_stage: Metrics, metric: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The last stage that measured it, with its figures; a missing interval is the value itself."""
     for stage, metrics in reversed(by_stage.items()):
         found = mapping(metrics.get(metric))
         if (value := number(found.get("value"))) is not None:
             low, high = (value if (end := number(found.get(key))) is None else end for key in ("low", "high"))
-            points = {"points": 100 * value, "low_points": 100 * low, "high_points": 100 * high}
-            yield stage, {"value": value, "low": low, "high": high, **points}
+            ends = {"points": value, "low_points": low, "high_points": high}
+            points = {name: signed(100 * share, 1) for name, share in ends.items()}
+            yield stage, {"value": value, "low": low, "high": high, "share": percent(value), **points}
             return
 
 

@@ -66,12 +66,11 @@ CONTROLS = {
 }
 """Endings of a metric's name: the same questions with the sight taken away."""
 HEADLINES = ("accuracy", "direct_answer", "truthful_rationales", "rouge_l", "ref_clip_score", "win_rate")
+SENTENCE = ("model.checkpoint", "stage2.method", "data.dataset")
+"""Where the configuration says the student, the method and the data."""
 SUBJECT = {
-    "Method": "stage2.method",
-    "Student": "model.checkpoint",
     "Eyes": "eyes.checkpoint",
     "Tuning": "model.tuning",
-    "Data": "data.dataset",
     "Files": "data.root",
     "Scorer": "ranking.scorer",
     "Control": "ranking.control",
