@@ -2,18 +2,28 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
+# Debian's packages, and what npm brings: axe looks at whether everybody can use a page
+BROWSER := chromium npm
+AXE := tests/browser/node_modules/axe-core/axe.min.js
 # on a CPU more threads than cores cost factors; a value of your own is left alone
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow conformance bench lint clean
+.PHONY: demo test test-slow browser conformance bench lint clean
 
 demo: .venv/installed
 	$(ENV) deepspeed --num_gpus 1 scripts/train.py
 
 # a file's tests share what they built, so files and not tests are dealt out
-test: .venv/installed
+test: .venv/installed browser
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# what opens the report in the tests; without it those tests fail and name this command
+browser:
+	@if test "$$(id -u)" = 0 && ! { command -v chromium && command -v npm; } >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(BROWSER); fi
+	@test -e $(AXE) || npm ci --silent --no-audit --no-fund --prefix tests/browser || \
+		echo "the browser tests will fail: as root, apt-get install $(BROWSER), then make browser" >&2
 
 test-slow: .venv/installed
 	$(ENV) $(BIN)/python -m pytest -m slow

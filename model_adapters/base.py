@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from jinja2 import TemplateError
+from peft import PeftModel, get_peft_model_state_dict, load_peft_weights
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
@@ -151,6 +152,7 @@ class ModelAdapter(ABC):
                 "or name such a file with model.chat_template."
             )
         self.model: nn.Module | None = None
+        self.additions = ""
 
     def load_model(self, dtype: torch.dtype, device_map: str | dict | None = None) -> "ModelAdapter":
         """Reads the weights (`from_pretrained`, safetensors, SDPA attention). Returns the adapter itself.
@@ -174,7 +176,24 @@ class ModelAdapter(ABC):
         except (OSError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise AdapterError(f"{self.checkpoint}: the weights cannot be read ({reason}); fetch them again") from None
+        if self.additions:
+            self.model = self._with_additions()
         return self
+
+    def _with_additions(self) -> nn.Module:
+        """The model with the LoRA adapter of `additions` merged into its weights."""
+        try:
+            added = PeftModel.from_pretrained(self.model, self.additions)
+            # peft itself only warns, and would leave the model as it was
+            if strange := load_peft_weights(self.additions).keys() ^ get_peft_model_state_dict(added).keys():
+                raise ValueError(f"{len(strange)} tensors such as {min(strange)} have no counterpart")
+            return added.merge_and_unload()
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise AdapterError(
+                f"{self.additions}: the LoRA adapter does not fit {self.checkpoint} ({reason}); check its "
+                "base_model_name_or_path."
+            ) from None
 
     @cached_property
     def chat(self) -> ChatFormat:

@@ -1,5 +1,6 @@
 """Which adapter serves which `config.model_type`: ours, those of installed packages, or one that is named."""
 
+import json
 import pkgutil
 import re
 import sys
@@ -21,6 +22,8 @@ from model_adapters.text import TextAdapter
 ADAPTERS: tuple[type[ModelAdapter], ...] = (LlavaAdapter, LlavaNextAdapter, QwenVLAdapter, Qwen3VLAdapter)
 TEXT_ONLY = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.keys() - MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.keys()
 """Every `config.model_type` that transformers has a causal language model for and that sees nothing."""
+ADAPTER_CONFIG = "adapter_config.json"
+"""What makes a folder that of a LoRA adapter."""
 ENTRY_POINTS = "vlrlcd.adapters"
 """Group of entry points under which another package offers its adapters."""
 
@@ -36,7 +39,8 @@ def adapter_for(
     """The adapter of a checkpoint, its configuration and processor read and its weights not yet.
 
     Args:
-        checkpoint: a folder in the Hugging Face layout, or a hub id.
+        checkpoint: a folder in the Hugging Face layout, a hub id, or the folder of a LoRA adapter of peft, whose base
+            model is read and which is merged in.
         adapter: `module:Class`, looked for in the current folder too; empty looks the checkpoint's model_type up.
         chat_template: a Jinja file that takes the place of the checkpoint's own template.
         min_pixels: least pixels that an image is scaled to; 0 is the checkpoint's own bound.
@@ -49,6 +53,10 @@ def adapter_for(
     # beside other folders of this machine it is a path that went wrong, not a name to ask the hub for
     if not here.is_dir() and (not is_name or here.parent.is_dir()):
         raise AdapterError(f"{checkpoint}: no such folder, and no hub id (owner/name) either; check the name.")
+    if (here / ADAPTER_CONFIG).is_file():
+        found = adapter_for(_base_of(here), adapter, chat_template, min_pixels, max_pixels)
+        found.additions = str(checkpoint)
+        return found
     try:
         config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
     except (OSError, ValueError) as error:
@@ -60,6 +68,16 @@ def adapter_for(
     if min_pixels or max_pixels:
         found.limit_pixels(min_pixels, max_pixels)
     return found
+
+
+def _base_of(folder: Path) -> str:
+    try:
+        base = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AdapterError(
+            f"{folder / ADAPTER_CONFIG} names no base model ({error!r}); save the adapter anew."
+        ) from None
+    return str(base)
 
 
 def _named(adapter: str) -> type[ModelAdapter]:

@@ -63,7 +63,7 @@ def main() -> None:
             print(f"{len(todo):,} requests; give their results to --read-batch" if todo else "nothing to write")
         else:
             done = _collected(config, flags, wanted, teacher, store)
-            _tell(done, wanted, teacher, store, config, card.task == "multiple_choice", flags.read_batch)
+            _tell(done, wanted, teacher, store, config, card.names_choice, flags.read_batch)
 
 
 def _tell_state(wanted: list[Ask], todo: list[Ask], teacher: Teacher, store: AnchorStore) -> None:

@@ -9,24 +9,18 @@ Leaves runs/NAME/ with the student, figures, samples and report.html.
 """
 
 from vlrlcd.cli import config_file, parse_config, run
-from vlrlcd.config import DataConfig
 from vlrlcd.processes import ranks
 from vlrlcd.processes.start import end_processes, start_processes
 from vlrlcd.processes.stopping import Stopped
-from vlrlcd.scenes.release import ensure_release
+from vlrlcd.scenes.release import QUICKSTART, draw_for
 from vlrlcd.trainer import train
-
-QUICKSTART = "configs/quickstart.yaml"
-DRAWN = (QUICKSTART, "configs/quickstart_text.yaml")
 
 
 def main() -> None:
     config = parse_config(__doc__, QUICKSTART)
     start_processes()
     chosen = config_file() or QUICKSTART
-    # never draws into a folder of the user's own
-    if chosen in DRAWN and config.data.root == DataConfig().root:
-        ranks.once(lambda: ensure_release(config.data.root))
+    ranks.once(lambda: draw_for(chosen, config.data.root))
     try:
         train(config, chosen)
     except Stopped as stopped:

@@ -135,6 +135,8 @@ def _read_yaml(path: str) -> dict:
         raise UserError(f"{path}: not valid YAML ({_first_line(error)}).") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: a configuration is a mapping of sections, but this is a {type(content).__name__}.")
+    # what a run's own config.yaml holds besides the configuration
+    content.pop("provenance", None)
     for section, keys in content.items():
         if not isinstance(keys, dict | type(None)):
             raise UserError(f"{path}: section '{section}' must hold keys and values, but holds {keys!r}.")

@@ -7,6 +7,8 @@ from vlrlcd.errors import UserError
 from vlrlcd.private import refuse_secrets
 
 Control = Literal["none", "anchors_shuffled", "d_permuted", "d_uniform", "no_anchor", "oracle"]
+SightControl = Literal["blank", "wrong_image", "question_only"]
+Tracker = Literal["tensorboard", "wandb", "trackio"]
 PartTuning = Literal["default", "frozen", "lora", "full"]
 
 
@@ -281,7 +283,10 @@ class EvaluationConfig:
         split: held-out split; empty leaves the evaluation out.
         limit: use the first so many prompts; 0 is all.
         direct: also ask without choices and score the direct answer.
-        blind: also answer with every image, or every description of one, blanked, after stage II.
+        controls: what the finished student is asked again without, to see whether it looks: blank images, the
+            wrong_image, or the question_only.
+        clip: folder or weights file of an open_clip model that measures grounding (CLIPScore); empty leaves it out.
+        clip_architecture: open_clip's name for the model of a weights file, such as ViT-B-32-quickgelu.
         prompts_per_pass: prompts decoded at once in each process.
         resamples: bootstrap resamples of each 95 % interval.
     """
@@ -289,7 +294,9 @@ class EvaluationConfig:
     split: str = "val"
     limit: int = 0
     direct: bool = True
-    blind: bool = True
+    controls: list[SightControl] = field(default_factory=lambda: ["blank", "wrong_image", "question_only"])
+    clip: str = ""
+    clip_architecture: str = ""
     prompts_per_pass: int = 64
     resamples: int = 2000
 
@@ -304,7 +311,8 @@ class RunConfig:
         resume: go on with the named run from its last checkpoint.
         seed: of every draw.
         save_every: optimiser steps between checkpoints; 0 saves at the end of a stage only.
-        tensorboard: also write TensorBoard files.
+        trackers: where else figures go: tensorboard into the run's folder; wandb and trackio where they are installed,
+            which send them wherever you have set them up to.
     """
 
     name: str = ""
@@ -312,7 +320,7 @@ class RunConfig:
     resume: bool = False
     seed: int = 0
     save_every: int = 50
-    tensorboard: bool = True
+    trackers: list[Tracker] = field(default_factory=lambda: ["tensorboard"])
 
 
 @dataclass(kw_only=True)
@@ -406,6 +414,8 @@ def check(config: Config) -> None:
     for key in ("architecture", "captioner", "labels", "cache"):
         if getattr(config.eyes, key) and not config.eyes.checkpoint:
             raise UserError(f"eyes.{key} is given but eyes.checkpoint is not: name the open_clip model of the tags.")
+    if config.evaluation.clip_architecture and not config.evaluation.clip:
+        raise UserError("evaluation.clip_architecture is given but evaluation.clip is not: name the weights file.")
     refuse_secrets(config.teacher.base_url, config.teacher.api_key_env, config.teacher.extra_body)
     if config.run.resume and not config.run.name:
         raise UserError("run.resume needs run.name, the run to go on with.")

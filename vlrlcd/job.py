@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from model_adapters import ModelAdapter, PromptRow
+from model_adapters.eyes import Grounding
 from vlrlcd.anchors.ready import ReadyAnchors, ready_anchors
 from vlrlcd.cli import same_command
 from vlrlcd.config import Config, used_stages
@@ -19,11 +20,13 @@ from vlrlcd.data.prompts import Templates
 from vlrlcd.data.splits import held_out_examples, training_examples
 from vlrlcd.engine import deepspeed_settings, zero_stage
 from vlrlcd.errors import UserError
+from vlrlcd.evaluation.evaluate import Questions
 from vlrlcd.group import Group
 from vlrlcd.methods import METHODS
 from vlrlcd.processes import ranks
 from vlrlcd.ranking.scorers import SCORERS
 from vlrlcd.student import part_tuning, student_adapter
+from vlrlcd.tracking import check_trackers
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class Job:
     held_out: list[Example]
     layout: dict[str, int | str]
     anchors: ReadyAnchors
+
+    @property
+    def questions(self) -> Questions:
+        """What is asked in an evaluation."""
+        return Questions(self.card, self.templates, self.held_out, self.train)
 
 
 def prepare(config: Config, source: str | Path = "the configuration") -> Job:
@@ -66,6 +74,8 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     part_tuning(adapter, config.model)
     _check_scorer(config, adapter)
     check_eyes(config, adapter)
+    _check_clip(config)
+    check_trackers(config)
     card = load_card(config.data.dataset)
     train = training_examples(config, card)
     held_out = held_out_examples(config, card)
@@ -90,6 +100,47 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     train = [example for example in train if example.id in anchors.texts]
     _check_processes(config, train)
     return Job(adapter, card, templates, train, held_out, layout, anchors)
+
+
+def prepare_questions(config: Config) -> tuple[ModelAdapter, Questions]:
+    """Reads and checks what evaluating a checkpoint needs; no anchors, no training.
+
+    The majority answer is taken from the training prompts where there are any, and they are not what is asked.
+
+    Raises:
+        UserError, AdapterError: one sentence that names the place and the cure.
+    """
+    _check_precision(config)
+    adapter = student_adapter(config.model)
+    check_eyes(config, adapter)
+    _check_clip(config)
+    card = load_card(config.data.dataset)
+    examples = held_out_examples(config, card)
+    if not examples:
+        raise UserError("evaluation.split is empty: name the split to evaluate on.")
+    templates = Templates(card)
+    ranks.once(lambda: check_images(examples))
+    if descriptions := _descriptions(config, card, examples):
+        templates = templates.described(descriptions.__getitem__)
+    ranks.once(lambda: check_lengths(adapter, templates, examples, config.sampling.max_new_tokens))
+    return adapter, Questions(card, templates, examples, _seen(config, card))
+
+
+def _seen(config: Config, card: Card) -> list[Example]:
+    if config.data.train_split == config.evaluation.split:
+        return []
+    try:
+        return training_examples(config, card)
+    except UserError as fault:
+        if ranks.first():
+            print(f"the majority answer is left out: {fault}")
+        return []
+
+
+def _check_clip(config: Config) -> None:
+    clip, architecture = config.evaluation.clip, config.evaluation.clip_architecture
+    if clip:
+        Grounding(clip, architecture)
 
 
 def _descriptions(config: Config, card: Card, examples: list[Example]) -> dict[ImageSource, str]:
@@ -130,7 +181,7 @@ def _check_oracle(config: Config, card: Card, train: list[Example]) -> None:
     if config.ranking.control != "oracle":
         return
     for example in train:
-        if card.task != "multiple_choice" or not example.choices or example.answer is None:
+        if not card.names_choice or not example.choices or example.answer is None:
             raise UserError(
                 f"{example.place}: ranking.control=oracle needs an answer that can be checked, and this row has none; "
                 "choose another control or a data set with choices and answers."

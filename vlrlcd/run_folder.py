@@ -13,16 +13,17 @@ from typing import Any
 
 import torch
 import yaml
-from torch.utils.tensorboard import SummaryWriter
 
 from vlrlcd.cli import to_dict
 from vlrlcd.config import Config
 from vlrlcd.errors import UserError
+from vlrlcd.evaluation.table import add_metrics, read_table
 from vlrlcd.processes import ranks
+from vlrlcd.tracking import trackers_for
 
 STREAMS = ("metrics.jsonl", "samples.jsonl")
 MAY_CHANGE = {
-    *("run.name", "run.root", "run.resume", "run.save_every", "run.tensorboard"),
+    *("run.name", "run.root", "run.resume", "run.save_every", "run.trackers"),
     *("engine.prompts_per_pass", "evaluation.prompts_per_pass", "model.activation_checkpointing", "engine.gather"),
     *("teacher.base_url", "teacher.api_key_env", "teacher.api_key_file", "teacher.allow_plain_http"),
     *("teacher.concurrency", "teacher.requests_per_minute", "teacher.tokens_per_minute", "teacher.timeout_s"),
@@ -54,8 +55,6 @@ class RunFolder:
                 or whose checkpoint has another layout; a folder that a process on another machine does not see.
         """
         self.layout = layout
-        self._with_boards = config.run.tensorboard
-        self._boards: dict[str, SummaryWriter] = {}
         self.path: Path = ranks.once(lambda: self._open(config, default_name))
         if not (self.path / "config.yaml").exists():
             raise UserError(
@@ -64,6 +63,7 @@ class RunFolder:
             )
         self.checkpoints = self.path / "checkpoints"
         self.place: dict[str, Any] = ranks.once(self._found_place)
+        self._trackers = trackers_for(config, self.path) if ranks.first() else []
 
     def _open(self, config: Config, default_name: str) -> Path:
         self.path = folder_for(config, default_name)
@@ -94,14 +94,12 @@ class RunFolder:
         return self.path.name
 
     def log(self, figures: dict) -> None:
-        """One step's line of metrics.jsonl, and the same figures for TensorBoard."""
+        """One step's line of metrics.jsonl, and the same figures for the trackers."""
         self._append("metrics.jsonl", [figures])
-        if self._with_boards and ranks.first():
-            seconds = {f"seconds/{phase}": spent for phase, spent in figures["seconds"].items()}
-            board = self._board(figures["stage"], figures["step"])
-            for key, value in {**figures, **seconds}.items():
-                if isinstance(value, int | float) and key != "step":
-                    board.add_scalar(key, value, figures["step"])
+        seconds = {f"seconds/{phase}": spent for phase, spent in figures["seconds"].items()}
+        numbers = {k: v for k, v in {**figures, **seconds}.items() if isinstance(v, int | float) and k != "step"}
+        for tracker in self._trackers:
+            tracker.log(figures["stage"], figures["step"], numbers)
 
     def log_samples(self, lines: list[dict]) -> None:
         """A step's groups, one line of samples.jsonl each."""
@@ -130,23 +128,19 @@ class RunFolder:
 
     def save_evaluation(self, task: str, split: str, stage: str, metrics: dict) -> None:
         """Adds a stage to eval.json."""
-        table = self._read("eval.json") or {}
-        table.setdefault(task, {}).setdefault(split, {})[stage] = metrics
-        self._write("eval.json", table)
+        if ranks.first():
+            add_metrics(self.path / "eval.json", task, split, stage, metrics)
+        values = {f"{split}/{name}": found["value"] for name, found in metrics.items()}
+        for tracker in self._trackers:
+            tracker.log(stage, 0, values)
 
     def evaluation(self, task: str, split: str) -> dict[str, dict]:
         """The stages of eval.json that are there already."""
-        return (self._read("eval.json") or {}).get(task, {}).get(split, {})
+        return read_table(self.path / "eval.json").get(task, {}).get(split, {})
 
     def close(self) -> None:
-        for board in self._boards.values():
-            board.close()
-
-    def _board(self, stage: str, step: int) -> SummaryWriter:
-        # a resumed run repeats the steps after its checkpoint: what stood there before is purged
-        if stage not in self._boards:
-            self._boards[stage] = SummaryWriter(self.path / "tensorboard" / stage, purge_step=step)
-        return self._boards[stage]
+        for tracker in self._trackers:
+            tracker.close()
 
     def _length(self, name: str) -> int:
         path = self.path / name

@@ -5,6 +5,7 @@ from statistics import fmean
 
 from vlrlcd.anchors.ledger import spending
 from vlrlcd.config import Config, learning_rate
+from vlrlcd.evaluation.intervals import Metric
 from vlrlcd.job import Job
 from vlrlcd.processes import ranks
 from vlrlcd.run_folder import RunFolder
@@ -13,9 +14,10 @@ COLUMNS = {
     "accuracy": "multiple choice",
     "direct_answer": "direct answer",
     "truthful_rationales": "true rationales",
-    "claims_per_rationale": "claims",
+    "rouge_l": "ROUGE-L",
 }
-PERCENT = {"accuracy", "direct_answer", "truthful_rationales", "gain_from_sight"}
+HEADLINES = ("accuracy", "rouge_l")
+WITHOUT_SIGHT = {"blank": "blank images", "wrong_image": "wrong images", "question_only": "no image"}
 
 
 def print_start(config: Config, job: Job, run: RunFolder) -> None:
@@ -53,28 +55,37 @@ def print_stage(config: Config, stage: str, steps: int, trainable: list[dict], s
 
 
 def print_results(run: RunFolder, job: Job, config: Config, page: Path) -> None:
-    """The table: one line per stage, the last one blind, and by how much sight helps, paired by question."""
+    """The evaluation of every stage, how good the self-ranking was, and where things lie."""
     stages = run.evaluation(job.card.name, config.evaluation.split)
     if stages:
-        print(f"\n{job.card.title}, {config.evaluation.split}, 95 % intervals")
-        print(f"{'':<18}" + "".join(f"{title:>25}" for title in COLUMNS.values()))
-        for stage, found in stages.items():
-            print(f"{stage:<18}" + "".join(f"{_cell(key, found.get(key)):>25}" for key in COLUMNS))
-        last = list(stages.values())[-1]
-        if "accuracy_blind" in last:
-            print(f"{'stage2, blind':<18}{_cell('accuracy', last['accuracy_blind']):>25}")
-            print(f"{'gain from sight':<18}{_cell('gain_from_sight', last.get('gain_from_sight')):>25}")
-        if "majority" in last:
-            print(f"{'majority answer':<18}{_cell('accuracy', last['majority']):>25}")
+        print_evaluation(f"{job.card.title}, {config.evaluation.split}", stages)
     aucs = [value for value in run.logged("stage2", "auc") if value is not None]
     if aucs:
         print(f"\nself-ranking  within-group AUC against correctness {fmean(aucs):.3f}, mean of {len(aucs)} steps")
     print(f"\nstudent      {run.path / 'student'}\nreport       {page}")
 
 
-def _cell(key: str, found: dict | None) -> str:
+def print_evaluation(title: str, stages: dict[str, dict[str, Metric]]) -> None:
+    """The table: a line per stage, then the last one without sight, and by how much that helps, paired by question."""
+    columns = [key for key in COLUMNS if any(key in found for found in stages.values())]
+    print(f"\n{title}, 95 % intervals\n{'':<22}" + "".join(f"{COLUMNS[key]:>22}" for key in columns))
+    for stage, found in stages.items():
+        print(f"{stage:<22}" + "".join(f"{_cell(found.get(key)):>22}" for key in columns))
+    name, last = list(stages.items())[-1]
+    main = next((key for key in HEADLINES if key in last), "")
+    below = {
+        **{f"{name}, {said}": f"{main}_{control}" for control, said in WITHOUT_SIGHT.items()},
+        "gain from sight": "gain_from_sight",
+        "majority answer": "majority",
+    }
+    column = columns.index(main) if main else 0
+    for said, key in below.items():
+        if key in last:
+            print(f"{said:<22}" + " " * 22 * column + f"{_cell(last[key]):>22}")
+
+
+def _cell(found: dict | None) -> str:
     if not found or found["value"] is None:
         return "-"
-    scale, digits = (100, 1) if key in PERCENT else (1, 2)
-    value, low, high = (found[k] * scale for k in ("value", "low", "high"))
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    value, low, high = (100 * found[k] for k in ("value", "low", "high"))
+    return f"{value:.1f} [{low:.1f}, {high:.1f}]"

@@ -8,10 +8,10 @@ from pathlib import Path
 from transformers.utils import logging as transformers_logging
 
 from vlrlcd.clock import Clock
-from vlrlcd.config import Config, learning_rate
+from vlrlcd.config import Config, learning_rate, used_stages
 from vlrlcd.engine import Engine
 from vlrlcd.errors import UserError
-from vlrlcd.evaluation.evaluate import evaluate
+from vlrlcd.evaluation.evaluate import Destination, evaluate
 from vlrlcd.group import Group
 from vlrlcd.job import Job, prepare
 from vlrlcd.loader import GroupLoader, shuffled_anchors
@@ -22,7 +22,7 @@ from vlrlcd.processes.stopping import Stopped, listen, stop_asked, stop_if_asked
 from vlrlcd.progress import progress
 from vlrlcd.ranking.distribution import NothingToCalibrate, calibrate_tau
 from vlrlcd.ranking.rank import Ranker, margins
-from vlrlcd.report import write_report
+from vlrlcd.report import write_model_card, write_report
 from vlrlcd.run_folder import RunFolder, folder_for
 from vlrlcd.student import DTYPES, Student, student_adapter
 from vlrlcd.summary import print_results, print_stage, print_start
@@ -77,8 +77,13 @@ class Trainer:
             raise
         self.folder.record(phase_seconds=dict(self.clock.seconds))
         self.folder.close()
-        ranks.once(lambda: print_results(self.folder, self.job, self.config, write_report(self.folder.path)))
+        ranks.once(self._tell)
         return self.folder.path
+
+    def _tell(self) -> None:
+        """What people read: the student's card, the page, the table on the terminal."""
+        write_model_card(self.folder.path, self.job.card, self.job.adapter.sees_images)
+        print_results(self.folder, self.job, self.config, write_report(self.folder.path))
 
     def _imitate(self) -> None:
         """Stage I: from the checkpoint to p_sft, a plain checkpoint of its own."""
@@ -161,9 +166,7 @@ class Trainer:
         if stage == "stage2" and self.config.ranking.control == "anchors_shuffled":
             anchors = shuffled_anchors(anchors, seed)
         size = getattr(self.config, stage).prompts_per_step
-        return GroupLoader(
-            job.adapter, job.templates, job.train, anchors, size, seed, job.card.task == "multiple_choice"
-        )
+        return GroupLoader(job.adapter, job.templates, job.train, anchors, size, seed, job.card.names_choice)
 
     def _ranker(self) -> Ranker:
         config = self.config
@@ -185,8 +188,11 @@ class Trainer:
         job, split = self.job, self.config.evaluation.split
         if not job.held_out or ranks.once(lambda: stage in self.folder.evaluation(job.card.name, split)):
             return
+        # what a student answers without sight is asked of the finished one
+        controls = self.config.evaluation.controls if stage == used_stages(self.config)[-1] else []
+        goal = Destination(self.folder.path, f"{split}_{stage}")
         with self.clock("evaluate"):
-            found = evaluate(engine, self.config, job, stage, self.folder.path)
+            found = evaluate(engine, self.config, job.questions, goal, controls)
         self.folder.save_evaluation(job.card.name, split, stage, found)
 
     def _export(self, engine: Engine, name: str, then: str) -> None:

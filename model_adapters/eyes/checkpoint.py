@@ -58,28 +58,31 @@ class OpenClip:
         return torch.stack([self.pixels(image) for image in images]).to(self.device)
 
 
-def find(checkpoint: str, architecture: str) -> Source:
+def find(checkpoint: str, architecture: str, key: str = "eyes.architecture") -> Source:
     """The model of a folder or weights file, looked over without reading the weights.
+
+    Args:
+        checkpoint: the folder or file.
+        architecture: open_clip's name for the model of a weights file; empty for a folder.
+        key: what the user sets the architecture with, for errors.
 
     Raises:
         AdapterError: it is not there, is no open_clip model, or would be completed from the network.
     """
     path = Path(checkpoint).expanduser()
     if path.is_dir():
-        return _folder(path, architecture)
+        return _folder(path, architecture, key)
     if not path.is_file():
         raise AdapterError(
             f"{checkpoint}: no such folder or file; fetch an open_clip model first and give its folder, because "
             "nothing is downloaded here."
         )
     if not architecture:
-        raise AdapterError(f"{checkpoint} is a weights file: say with eyes.architecture which open_clip model it is.")
+        raise AdapterError(f"{checkpoint} is a weights file: say with {key} which open_clip model it is.")
     import open_clip
 
     if (config := open_clip.get_model_config(architecture)) is None:
-        raise AdapterError(
-            f"eyes.architecture={architecture}: open_clip knows no such model (open_clip.list_models())."
-        )
+        raise AdapterError(f"{key}={architecture}: open_clip knows no such model (open_clip.list_models()).")
     if config["text_cfg"].get("hf_tokenizer_name"):
         raise AdapterError(
             f"{checkpoint}: open_clip would fetch the tokenizer of {architecture} from the hub; give a folder that "
@@ -89,14 +92,14 @@ def find(checkpoint: str, architecture: str) -> Source:
     return Source(path, architecture)
 
 
-def _folder(path: Path, architecture: str) -> Source:
+def _folder(path: Path, architecture: str, key: str) -> Source:
     if architecture:
-        raise AdapterError(f"{path}: its {CONFIG} says what the model is; leave eyes.architecture empty.")
+        raise AdapterError(f"{path}: its {CONFIG} says what the model is; leave {key} empty.")
     try:
         _refuse_hub(str(path), json.loads((path / CONFIG).read_text(encoding="utf-8"))["model_cfg"])
     except FileNotFoundError:
         raise AdapterError(
-            f"{path} holds no {CONFIG}; give the folder of an open_clip model, or a weights file and eyes.architecture."
+            f"{path} holds no {CONFIG}; give the folder of an open_clip model, or a weights file and {key}."
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise AdapterError(f"{path / CONFIG} is no open_clip configuration ({error!r}); fetch it again.") from None

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlrlcd.evaluation.intervals import differences, interval
+from vlrlcd.evaluation.intervals import differences, interval, ratio_interval
 
 
 def test_nothing_counts():
@@ -83,3 +83,19 @@ def test_the_interval_of_differences_is_the_paired_one():
 
 def test_a_difference_needs_both_values():
     assert differences([1.0, None, 0.0, 1.0], [0.0, 1.0, None, 1.0]) == [1.0, None, None, 0.0]
+
+
+def test_a_ratio_is_of_the_sums_and_its_interval_that_of_resampled_examples():
+    parts, wholes = [1.0, 0.0, 3.0, None, 0.0, 2.0], [2.0, 4.0, 3.0, None, 0.0, 5.0]
+    found = ratio_interval(parts, wholes, 4000, 0)
+    assert (found["value"], found["n"]) == (pytest.approx(6 / 14), 4)
+    rng = np.random.default_rng(1)
+    pairs = np.array([(p, w) for p, w in zip(parts, wholes, strict=True) if w])
+    drawn = [pairs[rng.integers(0, 4, 4)].sum(0) for _ in range(20_000)]
+    slow = np.percentile([p / w for p, w in drawn], [2.5, 97.5])
+    assert [found["low"], found["high"]] == pytest.approx(slow, abs=0.04)
+
+
+def test_a_ratio_of_nothing_and_of_equals():
+    assert ratio_interval([0.0, None], [0.0, None], 100, 0) == {"value": None, "low": None, "high": None, "n": 0}
+    assert ratio_interval([1.0, 2.0], [2.0, 4.0], 100, 0) == {"value": 0.5, "low": 0.5, "high": 0.5, "n": 2}

@@ -2,7 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlrlcd.evaluation.metrics import chosen, direct_answer_official, majority, multiple_choice
+from vlrlcd.evaluation import metrics
+from vlrlcd.evaluation.metrics import chosen, direct_answer_normalised, direct_answer_official, majority, unreadable
+
+
+def multiple_choice(examples, texts):
+    return metrics.multiple_choice(examples, chosen(examples, texts))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +51,8 @@ def test_chosen_names_the_choice_or_nothing(make):
     ("text", "score"),
     [
         ("cab", 1.0),
-        (" cab\n", 1.0),
+        (" cab", 0.0),
+        (None, 0.0),
         ("taxi", 2 / 3),
         ("a taxi", 1 / 3),
         ("Cab", 0.0),
@@ -59,6 +65,28 @@ def test_chosen_names_the_choice_or_nothing(make):
 def test_direct_answer(make, text, score):
     example = make(direct_answers=("cab", "cab", "cab", "cab", "taxi", "taxi", "a taxi"))
     assert direct_answer_official([example], [text]) == [pytest.approx(score)]
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("cab", 1.0),
+        (" Cab. \n", 1.0),
+        ("CAB", 1.0),
+        ("Taxi.", 1.0),
+        ("cab..", 0.0),
+        ("the cab", 0.0),
+        ("", 0.0),
+        (None, 0.0),
+    ],
+)
+def test_a_normalised_direct_answer_forgives_case_and_full_stop_on_both_sides(make, text, score):
+    example = make(direct_answers=("Cab", "cab.", "cab", "cab", "TAXI", "taxi.", "taxi"))
+    assert direct_answer_normalised([example], [text]) == [pytest.approx(score)]
+
+
+def test_an_answer_that_names_no_choice_is_unreadable(make):
+    assert unreadable([make(), make(), make(choices=())], ["cab", None, None]) == [0.0, 1.0, None]
 
 
 def test_a_difficult_direct_answer_does_not_count(make):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlrlcd.evaluation.metrics import chosen, direct_answer_official, multiple_choice
-from vlrlcd.evaluation.predictions import write_predictions
+from vlrlcd.evaluation.predictions import read_predictions, write_predictions
 
 
 def official_accuracy(records, predictions):
@@ -77,18 +77,43 @@ def test_the_written_file_scores_the_same_officially(make, tmp_path_factory, row
     texts, said = [row["chosen"] for row in rows], [row["said"] for row in rows]
     path = tmp_path_factory.mktemp("official") / "predictions_val.json"
     write_predictions(path, [example.id for example in examples], chosen(examples, texts), said)
+    again = read_predictions(path, examples)
+    assert multiple_choice(examples, again.multiple_choice) == multiple_choice(examples, chosen(examples, texts))
+    assert direct_answer_official(examples, again.direct_answer) == direct_answer_official(examples, said)
     predictions = json.loads(path.read_text(encoding="utf-8"))
     records = [record_of(example) for example in examples]
     order.shuffle(records)
-    assert percent(multiple_choice(examples, texts)) == pytest.approx(official_accuracy(records, predictions))
+    accuracy = percent(multiple_choice(examples, chosen(examples, texts)))
+    assert accuracy == pytest.approx(official_accuracy(records, predictions))
     ours = percent(direct_answer_official(examples, said))
     assert ours == pytest.approx(official_direct_answer(records, predictions))
 
 
-def test_what_is_left_out_of_the_file_is_missing_officially(make, tmp_path):
-    examples = [make(0), make(1)]
-    write_predictions(tmp_path / "p.json", ["q0"], ["cab"], None)
-    predictions = json.loads((tmp_path / "p.json").read_text())
-    records = [record_of(example) for example in examples]
-    assert official_accuracy(records, predictions) == 50
-    assert official_direct_answer(records, predictions) == 0
+PREDICTED = {
+    "missing question": {"q0": {"multiple_choice": "cab", "direct_answer": "cab"}},
+    "missing answer": {"q0": {"multiple_choice": "cab"}, "q1": {"multiple_choice": "cab", "direct_answer": "taxi"}},
+    "extra question": {
+        "q0": {"multiple_choice": "cab"},
+        "q1": {"multiple_choice": "bus"},
+        "q9": {"direct_answer": "b"},
+    },
+    "difficult question": {f"q{n}": {"direct_answer": "cab"} for n in range(3)},
+    "duplicate answers": {f"q{n}": {"direct_answer": "taxi", "multiple_choice": "cab"} for n in range(3)},
+    "another's spelling": {f"q{n}": {"direct_answer": "Cab", "multiple_choice": "Cab"} for n in range(3)},
+}
+
+
+@pytest.mark.parametrize("predictions", PREDICTED.values(), ids=PREDICTED)
+def test_a_file_scores_as_officially(make, tmp_path, predictions):
+    examples = [
+        make(0, direct_answers=("cab",) * 5 + ("taxi",) * 2),
+        make(1, answer="bus", direct_answers=("taxi", "taxi", "taxi", "cab")),
+        make(2, difficult_direct_answer=True),
+    ]
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps(predictions))
+    records, found = [record_of(example) for example in examples], read_predictions(path, examples)
+    choices = found.multiple_choice or [None] * 3
+    assert percent(multiple_choice(examples, choices)) == pytest.approx(official_accuracy(records, predictions))
+    direct = percent(direct_answer_official(examples, found.direct_answer or [None] * 3))
+    assert direct == pytest.approx(official_direct_answer(records, predictions))

@@ -2,11 +2,19 @@ import numpy as np
 import pytest
 
 from vlrlcd.errors import UserError
-from vlrlcd.evaluation.truth import claims_per_rationale, truthful_rationales
+from vlrlcd.evaluation import truth
 from vlrlcd.scenes.questions import pose
 from vlrlcd.scenes.world import Object, Scene
 
 SCENE = Scene(2, (Object("red", "star", "small", 0, 0), Object("blue", "circle", "large", 0, 1)))
+
+
+def truthful_rationales(examples, texts):
+    return truth.truthful(truth.claims_of(examples, texts))
+
+
+def claims_per_rationale(examples, texts):
+    return truth.claims_made(truth.claims_of(examples, texts))
 
 
 def entry(scene):
@@ -31,6 +39,14 @@ def test_an_explanation_is_true_if_all_its_claims_are(make, text, true, count):
     example = make(scene=entry(SCENE))
     assert truthful_rationales([example], [text]) == [true]
     assert claims_per_rationale([example], [text]) == [count]
+
+
+def test_false_claims_and_explanations_with_one_are_counted(make):
+    texts = ["The star is red. The circle is green. There is a square.", "The star is red.", "I see it.", "No scene."]
+    made = truth.claims_of([*[make(scene=entry(SCENE))] * 3, make()], texts)
+    assert truth.false_claims(made) == [2.0, 0.0, 0.0, None]
+    assert truth.claims_made(made) == [3.0, 1.0, 0.0, None]
+    assert truth.hallucinates(made) == [1.0, 0.0, 0.0, None]
 
 
 def test_a_photograph_does_not_count(make):

@@ -12,6 +12,7 @@ from tests.tiny import tiny_llava
 from vlrlcd.data.card import load_card
 from vlrlcd.data.images import check_images, decode
 from vlrlcd.data.readers import read_split
+from vlrlcd.evaluation.controls import CONTROLS
 
 COMMITTED = ROOT / "checkpoints/tiny-llava-scenes"
 
@@ -64,10 +65,22 @@ def test_it_evaluates_and_reports(run):
     task, _, folder = run
     table = json.loads((folder / "eval.json").read_text())[task]["val"]
     assert list(table) == ["pretrained", "stage1", "stage2"]
-    measured = {"accuracy", "majority", "accuracy_blind", "gain_from_sight", "direct_answer", "truncated"}
-    wanted = measured if task == "aokvqa_mc" else {"direct_answer", "truncated"}
-    assert table["stage2"].keys() == wanted
-    assert all(cell["n"] == 2 for cell in table["stage2"].values())
+    main = "accuracy" if task == "aokvqa_mc" else "rouge_l"
+    measured = {
+        "direct_answer",
+        "direct_answer_normalised",
+        "rouge_l",
+        "bleu",
+        "chrf",
+        "tokens",
+        "characters",
+        "truncated",
+    }
+    measured |= {"accuracy", "unreadable", "majority"} if task == "aokvqa_mc" else set()
+    measured |= {"gain_from_sight", *(f"{main}_{control}" for control in CONTROLS)}
+    found = {name: cell for name, cell in table["stage2"].items() if "/" not in name}
+    assert found.keys() == measured
+    assert all(cell["n"] == 2 for cell in found.values())
     page = (folder / "report.html").read_text()
     questions = [p.question for p in PHOTOGRAPHS if p.split == "train"]
     assert any(question in page or question.replace("'", "&#39;") in page for question in questions)

@@ -43,7 +43,7 @@ def here(inputs, tmp_path):
 def whole(inputs, tmp_path_factory):
     """(run folder, exit code, stdout, stderr) of one uninterrupted job as a user starts it."""
     root = tmp_path_factory.mktemp("whole")
-    return root / "quickstart", *finish(start(inputs, {"run.root": root, "run.tensorboard": "true"}))
+    return root / "quickstart", *finish(start(inputs, {"run.root": root, "run.trackers": '["tensorboard"]'}))
 
 
 @pytest.fixture(scope="session")

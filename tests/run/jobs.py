@@ -31,7 +31,7 @@ FEW = {
     "evaluation.limit": 4,
     "evaluation.resamples": 50,
     "engine.deepspeed": ROOT / "configs/deepspeed/zero0.json",
-    "run.tensorboard": "false",
+    "run.trackers": "[]",
     "run.save_every": 2,
 }
 """Three steps a stage with 12 training prompts."""

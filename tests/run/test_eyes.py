@@ -48,8 +48,8 @@ def test_both_stages_with_words_for_images(student, eyes, tmp_path, handlers, di
     groups = lines(tmp_path / "it/samples.jsonl")
     assert len(groups) == 12 and all("thing" in group["descriptions"][0] for group in groups)
     found = json.loads((tmp_path / "it/eval.json").read_text())["aokvqa_mc"]["val"]["stage2"]
-    assert found["gain_from_sight"]["n"] == found["accuracy_blind"]["n"] == 4
-    gain = found["accuracy"]["value"] - found["accuracy_blind"]["value"]
+    assert found["gain_from_sight"]["n"] == found["accuracy_blank"]["n"] == 4
+    gain = found["accuracy"]["value"] - found["accuracy_blank"]["value"]
     assert found["gain_from_sight"]["value"] == pytest.approx(gain)
     told = escape(groups[0]["descriptions"][0])
     assert f"What the student was told: {told}" in (tmp_path / "it/report.html").read_text()

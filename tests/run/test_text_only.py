@@ -40,7 +40,7 @@ def test_both_stages_and_a_plain_checkpoint(rows, tmp_path, build, tuning, handl
     assert [line["stage"] for line in figures(run)] == ["stage1"] * 2 + ["stage2"] * 2
     assert len(lines(run / "samples.jsonl")) == 8
     evaluation = json.loads((run / "eval.json").read_text())["jsonl"]["val"]
-    assert set(evaluation) == {"pretrained", "stage1", "stage2"} and "accuracy_blind" not in evaluation["stage2"]
+    assert set(evaluation) == {"pretrained", "stage1", "stage2"} and "accuracy_blank" not in evaluation["stage2"]
     model = AutoModelForCausalLM.from_pretrained(run / "student")
     tokenizer = AutoTokenizer.from_pretrained(run / "student")
     with torch.no_grad():

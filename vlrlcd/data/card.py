@@ -54,6 +54,11 @@ class Card:
     def name(self) -> str:
         return self.folder.name
 
+    @property
+    def names_choice(self) -> bool:
+        """Whether an answer ends in one of the offered choices, and so can be checked."""
+        return self.task == "multiple_choice"
+
     def spellings(self, split: str) -> tuple[str, ...]:
         """The names under which files may keep a split, ours first."""
         return (split, self.splits[split]) if split in self.splits else (split,)

@@ -1,92 +1,140 @@
-"""A student on a split: greedy answers, scores with intervals, the official prediction file."""
+"""A student on a split: greedy answers, controls, scores with intervals, and the files that others read."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
+from model_adapters.eyes import Grounding
 from vlrlcd.config import Config
-from vlrlcd.data.descriptions import BLANK
-from vlrlcd.data.encode import encode
+from vlrlcd.data.card import Card
 from vlrlcd.data.example import Example
-from vlrlcd.data.images import blank
 from vlrlcd.data.prompts import Templates
-from vlrlcd.engine import Engine
-from vlrlcd.evaluation import metrics, truth
-from vlrlcd.evaluation.intervals import differences, interval
+from vlrlcd.evaluation import metrics, scores
+from vlrlcd.evaluation.answers import Answer, AnswerLog, Student, answer
+from vlrlcd.evaluation.controls import CONTROLS
+from vlrlcd.evaluation.grounding import clip_scores
+from vlrlcd.evaluation.intervals import Metric, differences
 from vlrlcd.evaluation.predictions import write_predictions
-from vlrlcd.job import Job
+from vlrlcd.evaluation.rationales import corpus_scores
+from vlrlcd.evaluation.samples import write_samples
 from vlrlcd.processes import ranks
-from vlrlcd.processes.stopping import stop_if_asked
-from vlrlcd.progress import progress
-from vlrlcd.sampling import SamplingSettings
+
+SIGHT = "blank"
+"""The control against which the gain from sight is measured."""
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Greedy answers in the order of the examples."""
+class Questions:
+    """What is asked: the examples of a split, and the training prompts for the majority answer (none leaves it out)."""
 
-    texts: list[str]
-    truncated: list[float]
+    card: Card
+    templates: Templates
+    examples: list[Example]
+    seen: list[Example]
+
+    @property
+    def ask_directly(self) -> bool:
+        """Whether anybody gave direct answers to compare with."""
+        return any(example.direct_answers for example in self.examples)
 
 
-def answer(
-    engine: Engine, templates: Templates, examples: list[Example], kind: str, config: Config, label: str
-) -> Answers:
-    """Greedy answers to the `student` or `direct` prompt of every example, shared out over the processes.
+@dataclass(frozen=True)
+class Destination:
+    """Where the files of an evaluation go: `answers/NAME.jsonl`, `predictions_NAME.json` and `.jsonl`."""
+
+    folder: Path
+    name: str
+
+
+def evaluate(
+    student: Student,
+    config: Config,
+    questions: Questions,
+    goal: Destination,
+    controls: Sequence[str],
+    depends_on: dict[str, Any] | None = None,
+) -> dict[str, Metric]:
+    """All metrics of a student. Collective: every process answers its share, the first one scores and writes.
+
+    Args:
+        student: answers.
+        config: everything else that the answers and figures depend on.
+        questions: what is asked.
+        goal: where files go; answers that lie there are not asked for again.
+        controls: of CONTROLS, what it is asked again without.
+        depends_on: what the answers that lie there must have been made with.
 
     Raises:
-        Stopped: a signal came.
+        Stopped: a signal came; what was answered is kept.
+        UserError: answers lie there that were made with something else.
+        AdapterError: the model of `evaluation.clip` cannot be loaded.
     """
-    settings = SamplingSettings(branches=1, max_new_tokens=config.sampling.max_new_tokens, temperature=0.0)
-    (own, real), size = ranks.own_share(examples), config.evaluation.prompts_per_pass
-    found: list[tuple[str, float]] = []
-    with engine.rollout():
-        for start in progress(range(0, len(own), size), desc=f"evaluate {label}", unit="batch"):
-            stop_if_asked()
-            part = own[start : start + size]
-            batch = engine.adapter.collate([encode(engine.adapter, templates.render(kind, e)) for e in part])
-            draws = engine.sample(batch, settings, np.zeros((len(part), 1, settings.max_new_tokens)))
-            found += [(engine.adapter.chat.decode(row[0].ids), float(row[0].truncated)) for row in draws]
-    texts, truncated = zip(*ranks.collected(found[:real]), strict=True)
-    return Answers(list(texts), list(truncated))
+    log = AnswerLog(goal.folder / "answers" / f"{goal.name}.jsonl", depends_on or {})
 
+    def asked(templates: Templates, examples: list[Example], prompt: str, name: str = "") -> list[Answer]:
+        limits = (config.sampling.max_new_tokens, config.evaluation.prompts_per_pass)
+        return answer(student, templates, examples, prompt, log, *limits, name)
 
-def blanked(examples: list[Example]) -> list[Example]:
-    """The same questions with every image grey."""
-    return [replace(example, images=tuple(blank(image) for image in example.images)) for example in examples]
-
-
-def blind(engine: Engine, templates: Templates, examples: list[Example], config: Config, label: str) -> Answers:
-    """What the student answers without sight: to grey images, or to descriptions that say nothing."""
-    if templates.describes:
-        return answer(engine, templates.described(lambda _: BLANK), examples, "student", config, label)
-    return answer(engine, templates, blanked(examples), "student", config, label)
-
-
-def evaluate(engine: Engine, config: Config, job: Job, stage: str, folder: Path) -> dict[str, dict]:
-    """All metrics of one stage with 95 % intervals; writes `predictions_{split}_{stage}.json` into `folder`."""
-    wanted, card, templates, examples, seen = config.evaluation, job.card, job.templates, job.held_out, job.train
-    scores: dict[str, list[float | None]] = {}
-    explained = answer(engine, templates, examples, "student", config, stage)
-    scores["truncated"] = explained.truncated
-    choices = None
-    if card.task == "multiple_choice":
-        scores["accuracy"] = metrics.multiple_choice(examples, explained.texts)
-        scores["majority"] = metrics.majority(examples, seen)
-        choices = metrics.chosen(examples, explained.texts)
-        if wanted.blind and (engine.adapter.sees_images or templates.describes) and stage == "stage2":
-            unseen = blind(engine, templates, examples, config, f"{stage}, blind")
-            scores["accuracy_blind"] = metrics.multiple_choice(examples, unseen.texts)
-            scores["gain_from_sight"] = differences(scores["accuracy"], scores["accuracy_blind"])
+    explained = asked(questions.templates, questions.examples, "student")
     direct = None
-    if wanted.direct and any(example.direct_answers for example in examples):
-        direct = answer(engine, templates, examples, "direct", config, f"{stage}, direct answers").texts
-        scores["direct_answer"] = metrics.direct_answer_official(examples, direct)
-    if any(example.scene for example in examples):
-        scores["truthful_rationales"] = truth.truthful_rationales(examples, explained.texts)
-        scores["claims_per_rationale"] = truth.claims_per_rationale(examples, explained.texts)
-    if ranks.first():
-        path = folder / f"predictions_{wanted.split}_{stage}.json"
-        write_predictions(path, [example.id for example in examples], choices, direct)
-    return {name: interval(values, wanted.resamples, config.run.seed) for name, values in scores.items()}
+    if config.evaluation.direct and questions.ask_directly:
+        direct = [found.text.strip() for found in asked(questions.templates, questions.examples, "direct")]
+    sighted = [example for example in questions.examples if example.images]
+    sees = student.adapter.sees_images or questions.templates.describes
+    unseeing: dict[str, dict[str, str]] = {}
+    for name in controls if sees and sighted else ():
+        templates, examples = CONTROLS[name](questions.templates, sighted, config.run.seed)
+        texts = [found.text for found in asked(templates, examples, "student", name)]
+        unseeing[name] = dict(zip((example.id for example in examples), texts, strict=True))
+    return ranks.once(lambda: _scored(config, questions, goal, explained, direct, unseeing))
+
+
+def _scored(
+    config: Config,
+    questions: Questions,
+    goal: Destination,
+    explained: list[Answer],
+    direct: list[str] | None,
+    unseeing: dict[str, dict[str, str]],
+) -> dict[str, Metric]:
+    examples, wanted = questions.examples, config.evaluation
+    texts = [found.text for found in explained]
+    choices = metrics.chosen(examples, texts) if questions.card.names_choice else None
+    found: dict[str, metrics.Scores] = {}
+    if choices:
+        found |= scores.choice_scores(examples, choices, questions.seen)
+    if direct:
+        found |= scores.direct_scores(examples, direct)
+    found |= scores.explanation_scores(examples, explained)
+    if wanted.clip:
+        found |= clip_scores(Grounding(wanted.clip, wanted.clip_architecture), examples, texts)
+    write_samples(
+        goal.folder / f"predictions_{goal.name}.jsonl",
+        questions.templates,
+        examples,
+        explained,
+        choices or texts,
+        found,
+    )
+    write_predictions(
+        goal.folder / f"predictions_{goal.name}.json", [example.id for example in examples], choices, direct
+    )
+    found |= _without_sight(questions, found, unseeing)
+    table = scores.summarised(examples, found, wanted, config.run.seed)
+    return {**table, **corpus_scores(examples, texts, wanted.resamples, config.run.seed)}
+
+
+def _without_sight(
+    questions: Questions, found: dict[str, metrics.Scores], unseeing: dict[str, dict[str, str]]
+) -> dict[str, metrics.Scores]:
+    """The headline metric under each control, and the gain from sight; examples without images do not count."""
+    main, examples = scores.headline(questions.card), questions.examples
+    blind = {}
+    for name, texts in unseeing.items():
+        values = scores.headline_scores(questions.card, examples, [texts.get(e.id, "") for e in examples])
+        asked = (value if example.id in texts else None for example, value in zip(examples, values, strict=True))
+        blind[f"{main}_{name}"] = list(asked)
+    if SIGHT in unseeing:
+        blind["gain_from_sight"] = differences(found[main], blind[f"{main}_{SIGHT}"])
+    return blind

@@ -1,6 +1,6 @@
-"""A mean with its uncertainty."""
+"""A figure with its uncertainty: 95 % percentile bootstrap intervals over examples."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.stats import bootstrap
@@ -9,17 +9,38 @@ CONFIDENCE = 0.95
 NUMBERS_AT_ONCE = 2**20
 """Bounds the memory of a bootstrap: 8 MB of resampled values."""
 
+Metric = dict[str, float | int | None]
+"""`value`, `low`, `high` (None where there is nothing to measure) and `n`, the number of examples that count."""
 
-def interval(values: Sequence[float | None], resamples: int, seed: int) -> dict[str, float | int | None]:
-    """Mean of the values that are not None, and its 95 % percentile bootstrap interval over examples.
 
-    Returns `value`, `low`, `high` (None without values) and `n`, the number of values. Where there is nothing to
-    resample, one value or all of them equal, low = high = value. The order of the values does not matter.
-    Raises ValueError unless `resamples` is a positive whole number.
+def interval(values: Sequence[float | None], resamples: int, seed: int) -> Metric:
+    """Mean of the values that are not None.
+
+    Where there is nothing to resample, one value or all of them equal, low = high = value. The order of the values does
+    not matter. Raises ValueError unless `resamples` is a positive whole number.
     """
     counted = np.sort([value for value in values if value is not None])
-    low, mean, high = _bounds(counted, resamples, seed) if len(counted) else (None, None, None)
-    return {"value": mean, "low": low, "high": high, "n": len(counted)}
+    if not len(counted) or counted[0] == counted[-1]:
+        return _certain(float(counted[0]) if len(counted) else None, len(counted))
+    return _bounded((counted,), np.mean, resamples, seed)
+
+
+def ratio_interval(parts: Sequence[float | None], wholes: Sequence[float | None], resamples: int, seed: int) -> Metric:
+    """Sum of the parts over sum of the wholes, resampled together; an example without a whole does not count.
+
+    Args:
+        parts: what is counted in each example, such as its false claims.
+        wholes: out of how many.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+    pairs = np.array(sorted((part, whole) for part, whole in zip(parts, wholes, strict=True) if whole))
+    if not len(pairs):
+        return _certain(None, 0)
+    shares = pairs[:, 0] / pairs[:, 1]
+    if (shares == shares[0]).all():
+        return _certain(float(shares[0]), len(pairs))
+    return _bounded(tuple(pairs.T), lambda part, whole, axis: part.sum(axis) / whole.sum(axis), resamples, seed)
 
 
 def differences(values: Sequence[float | None], others: Sequence[float | None]) -> list[float | None]:
@@ -27,16 +48,20 @@ def differences(values: Sequence[float | None], others: Sequence[float | None]) 
     return [None if None in pair else pair[0] - pair[1] for pair in zip(values, others, strict=True)]
 
 
-def _bounds(counted: np.ndarray, resamples: int, seed: int) -> tuple[float, float, float]:
-    if counted[0] == counted[-1]:
-        return (float(counted[0]),) * 3
+def _certain(value: float | None, count: int) -> Metric:
+    return {"value": value, "low": value, "high": value, "n": count}
+
+
+def _bounded(columns: tuple[np.ndarray, ...], statistic: Callable, resamples: int, seed: int) -> Metric:
+    count = len(columns[0])
     found = bootstrap(
-        (counted,),
-        np.mean,
+        columns,
+        statistic,
         n_resamples=resamples,
-        batch=max(1, NUMBERS_AT_ONCE // len(counted)),
+        batch=max(1, NUMBERS_AT_ONCE // count),
+        paired=len(columns) > 1,
         confidence_level=CONFIDENCE,
         method="percentile",
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return float(found.low), float(counted.mean()), float(found.high)
+    return {"value": float(statistic(*columns, axis=0)), "low": float(found.low), "high": float(found.high), "n": count}

@@ -4,7 +4,7 @@ The rules are those of the official A-OKVQA evaluator (github.com/allenai/aokvqa
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from vlrlcd.data.answers import answer_choice
 from vlrlcd.data.example import Example
@@ -12,35 +12,46 @@ from vlrlcd.data.example import Example
 FULL_MARKS = 3
 """How many annotators must have given an answer for it to score 1."""
 
+Scores = list[float | None]
+
 
 def chosen(examples: Sequence[Example], texts: Sequence[str]) -> list[str | None]:
     """The choice that each output names, by its text; None where it names none."""
     return [answer_choice(text, example.choices) for example, text in zip(examples, texts, strict=True)]
 
 
-def multiple_choice(examples: Sequence[Example], texts: Sequence[str]) -> list[float | None]:
-    """1 if the output names the right choice, else 0, also where it names none.
+def multiple_choice(examples: Sequence[Example], choices: Sequence[str | None]) -> Scores:
+    """1 if the choice is the right one's text, else 0, also where there is none.
 
     An example without choices or with a hidden answer does not count.
     """
     return [
         float(choice == example.answer) if _has_key(example) else None
-        for example, choice in zip(examples, chosen(examples, texts), strict=True)
+        for example, choice in zip(examples, choices, strict=True)
     ]
 
 
-def direct_answer_official(examples: Sequence[Example], texts: Sequence[str]) -> list[float | None]:
-    """A third of a point per annotator who gave exactly this answer, at most 1; only outer whitespace is stripped.
+def unreadable(examples: Sequence[Example], choices: Sequence[str | None]) -> Scores:
+    """1 if an answer names none of the offered choices; an example without choices does not count."""
+    return [
+        float(choice is None) if example.choices else None for example, choice in zip(examples, choices, strict=True)
+    ]
+
+
+def direct_answer_official(examples: Sequence[Example], answers: Sequence[str | None]) -> Scores:
+    """A third of a point per annotator who gave exactly this answer, at most 1; a missing answer is None and scores 0.
 
     An example that is marked as difficult or has no direct answers does not count.
     """
-    return [
-        _agreement(text.strip(), example) if example.direct_answers and not example.difficult_direct_answer else None
-        for example, text in zip(examples, texts, strict=True)
-    ]
+    return _direct(examples, answers, str)
 
 
-def majority(examples: Sequence[Example], seen: Sequence[Example]) -> list[float | None]:
+def direct_answer_normalised(examples: Sequence[Example], answers: Sequence[str | None]) -> Scores:
+    """As `direct_answer_official`, with case, outer whitespace and one closing full stop taken from both sides."""
+    return _direct(examples, answers, _normal)
+
+
+def majority(examples: Sequence[Example], seen: Sequence[Example]) -> Scores:
     """What `multiple_choice` gives for always taking the offered choice that is most often right in `seen`.
 
     Among equally frequent choices the first is taken. `seen` are other examples, the training prompts: counted over
@@ -57,5 +68,18 @@ def _has_key(example: Example) -> bool:
     return bool(example.choices) and example.answer is not None
 
 
-def _agreement(answer: str, example: Example) -> float:
-    return min(1.0, example.direct_answers.count(answer) / FULL_MARKS)
+def _direct(examples: Sequence[Example], answers: Sequence[str | None], form: Callable[[str], str]) -> Scores:
+    return [
+        _agreement(answer, example, form) if example.direct_answers and not example.difficult_direct_answer else None
+        for example, answer in zip(examples, answers, strict=True)
+    ]
+
+
+def _agreement(answer: str | None, example: Example, form: Callable[[str], str]) -> float:
+    if answer is None:
+        return 0.0
+    return min(1.0, [form(given) for given in example.direct_answers].count(form(answer)) / FULL_MARKS)
+
+
+def _normal(answer: str) -> str:
+    return answer.strip().removesuffix(".").rstrip().lower()

@@ -16,6 +16,9 @@ IMAGES_PER_SPLIT = 10_000_000
 DIFFICULT_SHARE = 0.05
 HIDDEN_IN_TEST = ("correct_choice_idx", "direct_answers", "rationales")
 REDRAWS = 10_000
+QUICKSTART = "configs/quickstart.yaml"
+DEMOS = (QUICKSTART, "configs/quickstart_text.yaml")
+DEMO_ROOT = "data/scenes"
 QUICKSTART_QUESTIONS = {"train": 1000, "val": 1000}
 
 
@@ -52,6 +55,12 @@ def ensure_release(folder: str | Path) -> None:
     for split, questions in QUICKSTART_QUESTIONS.items():
         if not (Path(folder) / f"aokvqa_v1p0_{split}.json").exists():
             write_release(folder, split, questions, seed=0)
+
+
+def draw_for(config_file: str | None, root: str) -> None:
+    """Draws the scenes of the demos where one of them is what runs, on its own data; never into a user's folder."""
+    if (config_file or QUICKSTART) in DEMOS and root == DEMO_ROOT:
+        ensure_release(root)
 
 
 def _pose_unused(split: str, rng: np.random.Generator, grid: int, used: set[Scene]) -> tuple[Scene, Question]:

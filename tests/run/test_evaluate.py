@@ -1,0 +1,110 @@
+"""scripts/evaluate.py as the real command."""
+
+import json
+import signal
+import time
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+
+from model_adapters import adapter_for
+from tests.run.jobs import CONFIG, ROOT, deepspeed, finish, launch, lines
+
+SHORT = ["--evaluation.limit=5", "--evaluation.resamples=50", "--sampling.max_new_tokens=6"]
+
+
+@pytest.fixture
+def evaluate(checkpoint, scenes):
+    def started(*arguments, processes=0, script="scripts/evaluate.py", data=scenes):
+        known = [f"--config={CONFIG}", f"--model.checkpoint={checkpoint}", f"--data.root={data}", *SHORT]
+        return launch(processes and deepspeed(processes), script, *known, *map(str, arguments))
+
+    return started
+
+
+def evaluated(process):
+    code, out, err = finish(process)
+    assert code == 0, err
+    assert "Traceback" not in out + err
+    return out
+
+
+def figures(folder):
+    return json.loads((folder / "eval.json").read_text())["aokvqa_mc"]["val"]["student"]
+
+
+def test_a_checkpoint_on_one_process_and_on_two(evaluate, tmp_path, scenes):
+    out = evaluated(evaluate("--output", tmp_path / "one"))
+    evaluated(evaluate("--output", tmp_path / "two", "--evaluation.prompts_per_pass=2", processes=2))
+    for said in ("multiple choice", "blank images", "wrong images", "no image", "gain from sight", "majority answer"):
+        assert said in out
+    assert figures(tmp_path / "one") == figures(tmp_path / "two")
+    for name in ("predictions_val.json", "predictions_val.jsonl"):
+        assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
+    asked = [row["question_id"] for row in json.loads((scenes / "aokvqa_v1p0_val.json").read_text())[:5]]
+    assert list(json.loads((tmp_path / "one/predictions_val.json").read_text())) == asked
+
+    scored = evaluated(evaluate("--predictions", tmp_path / "one/predictions_val.json"))
+    told = next(line for line in out.splitlines() if line.startswith("student  "))
+    assert next(line for line in scored.splitlines() if line.startswith("student  ")).split()[1:6] == told.split()[1:6]
+
+
+def test_stopped_and_killed_it_goes_on(evaluate, tmp_path, checkpoint):
+    one_by_one = ("--evaluation.prompts_per_pass=1", "--output", tmp_path / "cut")
+    log = tmp_path / "cut/answers/val.jsonl"
+    for sent, reached in ((signal.SIGTERM, 3), (signal.SIGKILL, 12)):
+        process = evaluate(*one_by_one)
+        while len(lines(log)) < reached:
+            assert process.poll() is None, finish(process)
+            time.sleep(0.002)
+        process.send_signal(sent)
+        code, out, _ = finish(process)
+        assert (code == -signal.SIGKILL) if sent == signal.SIGKILL else ("the same command goes on" in out)
+    before = lines(log)
+    evaluated(evaluate(*one_by_one))
+    assert lines(log)[: len(before)] == before
+    evaluated(evaluate("--evaluation.prompts_per_pass=1", "--output", tmp_path / "whole"))
+    assert figures(tmp_path / "cut") == figures(tmp_path / "whole")
+
+    code, _, err = finish(evaluate(*one_by_one, "--sampling.max_new_tokens=7"))
+    assert code == 2
+    assert "val.jsonl holds answers with sampling.max_new_tokens = 6, and now it is 7: give another --output" in err
+
+
+def test_a_lora_adapter_is_evaluated_as_the_model_that_it_makes(evaluate, tmp_path, checkpoint):
+    adapter = adapter_for(checkpoint).load_model(torch.float32)
+    torch.manual_seed(0)
+    settings = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    added = get_peft_model(adapter.model, settings)
+    added.save_pretrained(tmp_path / "lora")
+    adapter.model = added.merge_and_unload()
+    adapter.save(tmp_path / "merged")
+    for name in ("lora", "merged"):
+        evaluated(evaluate(f"--model.checkpoint={tmp_path / name}", "--output", tmp_path / f"{name}-out"))
+    answers = [lines(tmp_path / f"{name}-out/predictions_val.jsonl") for name in ("lora", "merged")]
+    assert answers[0] == answers[1]
+    evaluated(evaluate("--output", tmp_path / "base"))
+    assert lines(tmp_path / "base/predictions_val.jsonl") != answers[0]
+
+
+def test_bad_input_is_refused_before_the_weights_are_read(evaluate, tmp_path, scenes):
+    (tmp_path / "p.json").write_text('{"stranger": {"multiple_choice": "red"}}')
+    refused = {
+        ("--evaluation.split=",): "evaluation.split is empty: name the split to evaluate on",
+        ("--evaluation.split=nowhere",): "has no split 'nowhere'",
+        ("--predictions", tmp_path / "p.json"): "p.json predicts none of these 5 questions",
+        ("--evaluation.clip=nowhere",): "nowhere: no such folder or file",
+        ("--evaluation.clip_architecture=ViT-B-32",): "evaluation.clip is not",
+        ('--evaluation.controls=["sideways"]',): "sideways",
+    }
+    for flags, said in refused.items():
+        code, _, err = finish(evaluate(*flags))
+        assert code == 2 and said in err and "Traceback" not in err, err
+
+
+def test_grounding_is_measured_with_a_clip(evaluate, tmp_path):
+    evaluated(evaluate("--output", tmp_path, f"--evaluation.clip={ROOT / 'checkpoints/tiny-clip-scenes'}"))
+    found = figures(tmp_path)
+    assert found["clip_score"]["n"] == found["ref_clip_score"]["n"] == 5
+    assert 0 <= found["clip_truncated"]["value"] <= 1

@@ -1,0 +1,51 @@
+"""Figures under the same names everywhere."""
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from vlrlcd import tracking
+from vlrlcd.config import Config
+from vlrlcd.errors import UserError
+from vlrlcd.tracking import check_trackers, trackers_for
+
+
+def config_of(*trackers):
+    config = Config()
+    config.run.trackers = list(trackers)
+    return config
+
+
+def log(tracker):
+    tracker.log("stage2", 0, {"loss": 0.5, "auc": None, "seconds/rank": 0.25})
+    tracker.log("stage2", 1, {"loss": 0.25, "auc": 0.75})
+    tracker.close()
+
+
+def test_tensorboard(tmp_path):
+    (tracker,) = trackers_for(config_of("tensorboard"), tmp_path)
+    log(tracker)
+    events = EventAccumulator(str(tmp_path / "tensorboard/stage2")).Reload()
+    found = {name: [(e.step, e.value) for e in events.Scalars(name)] for name in events.Tags()["scalars"]}
+    assert found == {"loss": [(0, 0.5), (1, 0.25)], "auc": [(1, 0.75)], "seconds/rank": [(0, 0.25)]}
+
+
+def test_wandb_offline(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    (tracker,) = trackers_for(config_of("wandb"), tmp_path)
+    log(tracker)
+    (written,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    for name in (b"stage2/loss", b"stage2/auc", b"stage2/seconds/rank", b"stage2/step", b"ldl_grpo"):
+        assert name in written.read_bytes()
+
+
+def test_none_is_none(tmp_path):
+    assert trackers_for(config_of(), tmp_path) == []
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_library_that_is_not_installed_is_named_before_any_work(monkeypatch):
+    monkeypatch.setattr(tracking.importlib.util, "find_spec", lambda name: None)
+    check_trackers(config_of("tensorboard"))
+    with pytest.raises(UserError, match="run.trackers names wandb, which is not installed: pip install wandb"):
+        check_trackers(config_of("wandb"))

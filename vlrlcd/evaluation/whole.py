@@ -1,0 +1,40 @@
+"""A checkpoint that is only asked: whole on the device of each process, without an optimiser."""
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from deepspeed.accelerator import get_accelerator
+
+from model_adapters import ModelAdapter
+from vlrlcd import sampling
+from vlrlcd.config import ModelConfig
+from vlrlcd.student import DTYPES
+
+
+class WholeStudent:
+    """Answers as `vlrlcd.evaluation.answers.Student`."""
+
+    def __init__(self, adapter: ModelAdapter, settings: ModelConfig):
+        """Loads the weights.
+
+        Raises:
+            AdapterError: they are missing or broken.
+        """
+        self.adapter = adapter.load_model(DTYPES[settings.dtype])
+        self.device = torch.device(get_accelerator().current_device_name() if torch.cuda.is_available() else "cpu")
+        self.adapter.model.to(self.device).eval()
+
+    def rollout(self) -> AbstractContextManager:
+        return nullcontext()
+
+    def sample(self, batch, settings: sampling.SamplingSettings, uniforms_BKT: np.ndarray) -> list:
+        """K draws per row, see `sampling.sample`."""
+        return sampling.sample(self.adapter, batch.to(self.device), settings, uniforms_BKT)
+
+
+def weights_on_disk(checkpoint: str) -> list[list]:
+    """Name, bytes and time of change (ns) of a checkpoint's weights; empty for a hub id."""
+    files = sorted(Path(checkpoint).glob("*.safetensors")) if Path(checkpoint).is_dir() else []
+    return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]

@@ -1,0 +1,105 @@
+"""`student/README.md`: the model card, with the fields that the Hugging Face hub reads."""
+
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from vlrlcd.data.card import Card
+from vlrlcd.report.read import Run, mapping, number, read_run
+
+TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
+UNKNOWN_LICENCE = {"license": "other", "license_name": "see-base-model", "license_link": "LICENSE"}
+TASKS = {True: "image-text-to-text", False: "text-generation"}
+SHOWN = {
+    "accuracy": "Accuracy, multiple choice (official rule)",
+    "direct_answer": "Direct answer (official rule)",
+    "gain_from_sight": "Gain in accuracy from sight",
+    "truthful_rationales": "Explanations that are true of the drawing",
+    "rouge_l": "ROUGE-L of explanations",
+    "chrf": "chrF of explanations",
+    "win_rate": "Win rate against the reference",
+    "win_rate_length_controlled": "Win rate, length-controlled",
+}
+IN_HUNDREDTHS = {"chrf"}
+"""Figures that are percentages already."""
+
+
+def write_model_card(run_folder: Path, data: Card, sees_images: bool) -> Path:
+    """Writes the card of a finished run's student from what the run left.
+
+    Args:
+        run_folder: with `student/` in it.
+        data: the data set's card, for its title and licence.
+        sees_images: whether the student does.
+
+    Returns:
+        The card's path.
+    """
+    run = read_run(run_folder)
+    base = str(mapping(run.config.get("model")).get("checkpoint", ""))
+    figures = _figures(run)
+    facts = ModelCardData(
+        **_licence(base),
+        base_model=base if _is_hub_id(base) else None,
+        datasets=[root] if _is_hub_id(root := str(mapping(run.config.get("data")).get("root", ""))) else None,
+        library_name="transformers",
+        pipeline_tag=TASKS[sees_images],
+        tags=["vlrlcd", "distillation", "preference-optimization"],
+        model_name=str(run.summary.get("name") or run_folder.name),
+        eval_results=[_result(data, split, name, found) for split, name, found in figures] or None,
+    )
+    card = ModelCard.from_template(
+        facts,
+        template_str=TEMPLATE.read_text(encoding="utf-8"),
+        name=facts.model_name,
+        base=base,
+        data=data,
+        config=run.config,
+        teacher=mapping(run.summary.get("teacher")),
+        figures=[(SHOWN[name], split, *_said(name, found)) for split, name, found in figures],
+        pipeline=facts.pipeline_tag,
+    )
+    path = run_folder / "student" / "README.md"
+    card.save(path)
+    return path
+
+
+def _figures(run: Run) -> list[tuple[str, str, dict[str, Any]]]:
+    """(split, metric, its value and interval) of the last stage that was evaluated."""
+    found = []
+    for splits in run.evaluation.values():
+        for split, stages in mapping(splits).items():
+            last = mapping(list(mapping(stages).values())[-1])
+            found += [(split, name, last[name]) for name in SHOWN if number(mapping(last.get(name)).get("value"))]
+    return found
+
+
+def _result(data: Card, split: str, name: str, found: dict[str, Any]) -> EvalResult:
+    return EvalResult(
+        task_type="visual-question-answering",
+        dataset_type=data.name,
+        dataset_name=data.title,
+        dataset_split=split,
+        metric_type=name,
+        metric_name=SHOWN[name],
+        metric_value=round(found["value"], 4),
+    )
+
+
+def _said(name: str, found: dict[str, Any]) -> tuple[str, str]:
+    scale = 1 if name in IN_HUNDREDTHS else 100
+    value, low, high = (f"{scale * found[key]:.1f}" for key in ("value", "low", "high"))
+    return value, f"{low} to {high}"
+
+
+def _licence(base: str) -> dict[str, Any]:
+    """The base model's, where its own card lies beside it."""
+    card = Path(base) / "README.md"
+    facts = ModelCard.load(card, ignore_metadata_errors=True).data.to_dict() if card.is_file() else {}
+    known = {key: facts[key] for key in UNKNOWN_LICENCE if facts.get(key)}
+    return known or UNKNOWN_LICENCE
+
+
+def _is_hub_id(name: str) -> bool:
+    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not Path(name).parent.is_dir()
