@@ -42,7 +42,10 @@ def test_the_hub_reads_its_fields(finished):
     assert results["accuracy"].metric_value == 0.746 and results["accuracy"].dataset_split == "val"
 
 
-def test_a_local_base_is_no_name_of_the_hub(finished):
+def test_a_folder_that_lies_here_is_no_name_of_the_hub(finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("checkpoints/tiny-llava-scenes", "data/scenes"):
+        (tmp_path / folder).mkdir(parents=True)
     data = card_of(finished(), sees=False).data
     assert data.base_model is None and data.datasets is None and data.pipeline_tag == "text-generation"
 
