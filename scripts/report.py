@@ -12,8 +12,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from vlrlcd.cli import run
 from vlrlcd.errors import UserError
+from vlrlcd.processes.leaving import run
 from vlrlcd.report import write_report
 from vlrlcd.report.compare import write_comparison
 from vlrlcd.report.live import PORT, serve

@@ -122,13 +122,52 @@ def test_explanations_are_paired_by_rouge(runs):
     assert table["Difference to first"][1] == f"{minus} {minus} to {minus}"
 
 
-@pytest.mark.parametrize("left", ["none", "other questions"])
-def test_runs_that_cannot_be_paired_are_said(runs, left):
-    (runs[1] / "predictions_val_stage2.jsonl").unlink()
-    if left == "other questions":
-        answered(runs[1], {"another": 1.0})
+def no_predictions(folder):
+    (folder / "predictions_val_stage2.jsonl").unlink()
+
+
+def other_questions(folder):
+    answered(folder, {"another": 1.0})
+
+
+def other_questions_under_the_same_ids(folder):
+    path = folder / "predictions_val_stage2.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps({**row, "doc": {"question": "Another one?"}}) + "\n" for row in rows))
+
+
+def no_scores(folder):
+    answered(folder, {f"q{place}": None for place in range(40)})
+
+
+NOTHING_IN_COMMON = "they have no scored question in common"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (no_predictions, "second has left no answers of this stage"),
+        (other_questions, NOTHING_IN_COMMON),
+        (other_questions_under_the_same_ids, NOTHING_IN_COMMON),
+        (no_scores, NOTHING_IN_COMMON),
+    ],
+)
+def test_runs_that_cannot_be_paired_are_said_and_have_no_difference(runs, change, why):
+    change(runs[1])
     page = page_of(runs)
-    assert "No paired difference to first for second:" in words(page) and "Difference to first" not in page
+    said = words(page)
+    assert f"No paired difference of second to first: {why}." in said and "Difference to first" not in page
+    assert "No paired difference of third to first: third was not evaluated here." in said
+
+
+def test_runs_of_other_splits_have_a_table_each_and_no_difference(runs):
+    found = json.loads((runs[1] / "eval.json").read_text())
+    (runs[1] / "eval.json").write_text(json.dumps({"scenes": {"test": found["scenes"]["val"]}}))
+    (runs[1] / "predictions_val_stage2.jsonl").rename(runs[1] / "predictions_test_stage2.jsonl")
+    page = page_of(runs[:2])
+    assert words(page).count("95 % intervals") == 2 and "Difference to" not in page
+    for name in ("first", "second"):
+        assert f"No paired difference of second to first: {name} was not evaluated here." in words(page)
 
 
 def test_only_the_keys_that_differ_are_listed_and_no_provenance(runs):

@@ -1,10 +1,12 @@
 """The page of a run while it trains, served to this machine alone."""
 
 import hashlib
+import os
 import re
 import signal
 import sys
 import threading
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +15,7 @@ from urllib.parse import urlsplit
 from vlrlcd.errors import UserError
 from vlrlcd.report.answers import PREFIX, SUFFIX
 from vlrlcd.report.page import report
-from vlrlcd.report.read import FILES, read_run
+from vlrlcd.report.read import FILES, read_what_is_there, require_run
 from vlrlcd.report.rendering import Page
 
 ADDRESS, PORT = "127.0.0.1", 8765
@@ -21,21 +23,24 @@ ENDING = {signal.SIGINT, signal.SIGTERM}
 OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.IGNORECASE)
 SILENCE_S = 30
 """So long a connection may say nothing."""
+REST, NICENESS = 9, 10
+"""A build is followed by nine times its seconds without one, and training goes first: at most a tenth of one core."""
 
 
 def serve(folder: Path, port: int = PORT) -> None:
     """Serves the page until Ctrl-C or SIGTERM, and prints its address.
 
     Args:
-        folder: of a run that has begun, finished or not.
+        folder: of a run, finished or not; there may be nothing in it yet.
         port: of 127.0.0.1; 0 takes a free one.
 
     Raises:
-        UserError: the folder holds no run, or the port cannot be had.
+        UserError: no such folder, one that holds something else than a run, or a port that cannot be had.
     """
     # blocked before any thread is there, so that no thread but this one ever sees them
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-    read_run(folder)
+    require_run(folder, may_be_empty=True)
+    os.nice(NICENESS)
     with _server(LivePage(folder), port) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(f"live at http://{ADDRESS}:{server.server_port} until Ctrl-C", flush=True)
@@ -44,18 +49,19 @@ def serve(folder: Path, port: int = PORT) -> None:
 
 
 class LivePage:
-    """The page of a run, built anew only after one of the run's files has changed."""
+    """The page of a run, built anew after a file of the run has changed, and not more often than `REST` allows."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         self._lock = threading.Lock()
         self._built: tuple[str, Page] | None = None
+        self._rests_until = 0.0
 
     def state(self) -> str:
-        """Another text as soon as one of the files that the page shows has changed."""
-        paths = [self.folder / name for name in FILES]
-        paths += sorted(self.folder.glob(f"{PREFIX}*{SUFFIX}"))
-        return hashlib.sha256(repr([_stamp(path) for path in paths]).encode()).hexdigest()
+        """Another text as soon as `page` would be another."""
+        if self._built and time.monotonic() < self._rests_until:
+            return self._built[0]
+        return self._state_of_files()
 
     def page(self) -> Page:
         """The page of the present state; whoever asks while it is built waits for the same one."""
@@ -63,8 +69,16 @@ class LivePage:
             # looked up before reading: what is written meanwhile makes another state
             state = self.state()
             if self._built is None or self._built[0] != state:
-                self._built = (state, report(read_run(self.folder), live=state))
+                began = time.monotonic()
+                self._built = (state, report(read_what_is_there(self.folder), live=state))
+                now = time.monotonic()
+                self._rests_until = now + REST * (now - began)
             return self._built[1]
+
+    def _state_of_files(self) -> str:
+        paths = [self.folder / name for name in FILES]
+        paths += sorted(self.folder.glob(f"{PREFIX}*{SUFFIX}"))
+        return hashlib.sha256(repr([_stamp(path) for path in paths]).encode()).hexdigest()
 
 
 class LiveServer(ThreadingHTTPServer):

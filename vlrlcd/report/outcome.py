@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vlrlcd.report.paired import Paired, Rows, paired, predictions
+from vlrlcd.report.paired import Paired, Scores, answered, paired
 from vlrlcd.report.read import Run, mapping, number
 from vlrlcd.report.scores import Cell, Line, Metrics, cell, control_of, measured, stage_title, titled
 from vlrlcd.report.wording import HEADLINES, SHARE, signed
@@ -15,10 +15,7 @@ Note = tuple[str, str]
 
 @dataclass(frozen=True)
 class Outcome:
-    """One split of one task; a line has one cell or None per run.
-
-    `unpaired` are the runs that were evaluated but share no scored answer with the first.
-    """
+    """One split of one task; a line has one cell or None per run, `unpaired` says why a run has no difference."""
 
     title: str
     questions: int | None
@@ -42,16 +39,20 @@ def _outcome(
     task, split = place
     last = {name: _last(by_stage) for name, by_stage in by_run.items()}
     figures = [by_run[name].get(stage, {}) for name, stage in last.items()]
-    answers = [_answers(name, runs[name], split, stage, notes) for name, stage in last.items()]
-    apart = [paired(theirs, answers[0]) for theirs in answers[1:]]
+    asked = {name: _answered(name, runs[name], split, stage, notes) for name, stage in last.items()}
     first, *others = runs
+    apart = [paired(asked[name], asked[first]) for name in others]
     counts = [number(mapping(value).get("n")) for found in figures for value in found.values()]
     return Outcome(
         title=f"{task}, {split}",
         questions=int(max((count for count in counts if count), default=0)) or None,
         stages=[stage_title(stage) if stage else "Not evaluated" for stage in last.values()],
         lines=[line for metric in HEADLINES for line in _lines(metric, first, figures, apart)],
-        unpaired=[name for name, found in zip(others, apart, strict=True) if last[first] and last[name] and not found],
+        unpaired=[
+            f"No paired difference of {name} to {first}: {_why(first, name, last, asked)}."
+            for name, found in zip(others, apart, strict=True)
+            if not found
+        ],
     )
 
 
@@ -60,11 +61,20 @@ def _last(by_stage: Metrics) -> str:
     return next((stage for stage in reversed(by_stage) if not control_of(stage)), "")
 
 
-def _answers(name: str, run: Run, split: str, stage: str, notes: list[Note]) -> Rows:
+def _answered(name: str, run: Run, split: str, stage: str, notes: list[Note]) -> Scores:
     said: list[str] = []
-    found = predictions(run.folder, split, stage, said)
+    found = answered(run.folder, split, stage, said)
     notes.extend((name, note) for note in said)
     return found
+
+
+def _why(first: str, name: str, last: Mapping[str, str], asked: Mapping[str, Scores]) -> str:
+    for one in (first, name):
+        if not last[one]:
+            return f"{one} was not evaluated here"
+        if not asked[one]:
+            return f"{one} has left no answers of this stage"
+    return "they have no scored question in common"
 
 
 def _lines(metric: str, first: str, figures: list[dict[str, Any]], apart: list[dict[str, Paired]]) -> list[Line]:

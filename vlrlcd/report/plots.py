@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
-import matplotlib
 from matplotlib import style
 from matplotlib.figure import Figure
 
