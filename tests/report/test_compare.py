@@ -10,7 +10,7 @@ from statistics import fmean
 import pytest
 import yaml
 
-from tests.report.conftest import write_run
+from tests.report.run_folder import write_run
 from vlrlcd.errors import UserError
 from vlrlcd.report.compare import write_comparison
 from vlrlcd.report.paired import paired
@@ -105,9 +105,10 @@ def test_questions_of_one_run_alone_are_left_out_and_said(runs):
     assert "over the 30 questions that both have" in difference
 
 
-def test_an_answer_that_has_no_score_is_no_wrong_answer():
-    found = paired({"a": {"accuracy": None}, "b": {"accuracy": 1.0}}, {"a": {"accuracy": 1.0}, "b": {"accuracy": 1.0}})
-    assert (found["accuracy"].value, found["accuracy"].pairs, found["accuracy"].alone) == (0.0, 1, 1)
+def test_an_answer_that_has_no_score_is_no_wrong_answer(runs):
+    answered(runs[1], {f"q{place}": float(place % 4 == 0) if place else None for place in range(40)})
+    difference = rows_of(section(page_of(runs), "outcome"))["Difference to first, in points"][1]
+    assert difference == "+0.0 +0.0 to +0.0, over the 39 questions that both have"
 
 
 def test_explanations_are_paired_by_rouge(runs):
@@ -243,7 +244,7 @@ def test_a_run_given_twice_is_refused(runs):
 
 
 def test_a_folder_without_a_run_is_refused(runs, tmp_path):
-    with pytest.raises(UserError, match="nothing holds no run"):
+    with pytest.raises(UserError, match="nothing does not exist"):
         page_of([runs[0], tmp_path / "nothing"])
 
 

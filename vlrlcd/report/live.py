@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +20,6 @@ from vlrlcd.report.read import FILES, read_what_is_there, require_run
 from vlrlcd.report.rendering import Page
 
 ADDRESS, PORT = "127.0.0.1", 8765
-ENDING = {signal.SIGINT, signal.SIGTERM}
 OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.IGNORECASE)
 SILENCE_S = 30
 """So long a connection may say nothing."""
@@ -37,15 +37,12 @@ def serve(folder: Path, port: int = PORT) -> None:
     Raises:
         UserError: no such folder, one that holds something else than a run, or a port that cannot be had.
     """
-    # blocked before any thread is there, so that no thread but this one ever sees them
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     require_run(folder, may_be_empty=True)
     os.nice(NICENESS)
-    with _server(LivePage(folder), port) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with _server(LivePage(folder), port) as server, suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         print(f"live at http://{ADDRESS}:{server.server_port} until Ctrl-C", flush=True)
-        signal.sigwait(ENDING)
-        server.shutdown()
+        server.serve_forever()
 
 
 class LivePage:
