@@ -67,7 +67,7 @@ def rows_of(html):
 def test_every_run_has_its_headline_figures_of_the_last_stage(runs):
     found = json.loads((runs[1] / "eval.json").read_text())
     stages = found["scenes"]["val"]
-    stages["stage2"]["accuracy"] = {"value": 0.8, "low": 0.765, "high": 0.835, "n": 500}
+    stages["stage2"]["accuracy"] = {"value": 0.8, "low": 0.765, "high": 0.835, "n": 1500}
     stages["stage2_blank"] = {"accuracy": {"value": 0.2, "low": 0.1, "high": 0.3, "n": 500}}
     (runs[1] / "eval.json").write_text(json.dumps(found))
     table = rows_of(section(page_of(runs), "outcome"))
@@ -75,7 +75,7 @@ def test_every_run_has_its_headline_figures_of_the_last_stage(runs):
     assert table["Stage"] == ["After stage 2", "After stage 2", "Not evaluated"]
     assert table["Accuracy"] == ["74.6 % 70.6 to 78.6", "80.0 % 76.5 to 83.5", "–"]
     assert table["Truthful explanations"][0] == "68.8 % 64.8 to 72.8"
-    assert "500 questions, 95 % intervals" in words(page_of(runs))
+    assert table["Questions"] == ["500", "1,500", "–"]
 
 
 def test_the_paired_difference_and_its_interval_stand_under_the_figure(runs):
@@ -166,7 +166,7 @@ def test_runs_of_other_splits_have_a_table_each_and_no_difference(runs):
     (runs[1] / "eval.json").write_text(json.dumps({"scenes": {"test": found["scenes"]["val"]}}))
     (runs[1] / "predictions_val_stage2.jsonl").rename(runs[1] / "predictions_test_stage2.jsonl")
     page = page_of(runs[:2])
-    assert words(page).count("95 % intervals") == 2 and "Difference to" not in page
+    assert words(page).count("with 95 % intervals") == 2 and "Difference to" not in page
     for name in ("first", "second"):
         assert f"No paired difference of second to first: {name} was not evaluated here." in words(page)
 

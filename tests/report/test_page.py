@@ -180,9 +180,11 @@ def test_a_gap_in_a_quantity_breaks_its_curve(run):
 def test_an_unfinished_run_says_so(run):
     for name in ("eval.json", "run.json"):
         (run / name).unlink()
+    change_lines(run / "metrics.jsonl", *({"step": step} for step in range(40)))
     page = page_of(run)
     assert "Not evaluated yet" in page
     assert "Sampling 18.0 s" in words(page)
+    assert "Steps, stage 1 40" in words(page) and "Steps, stage 2 60" in words(page)
 
 
 @pytest.mark.parametrize(

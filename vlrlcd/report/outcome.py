@@ -7,7 +7,7 @@ from typing import Any
 from vlrlcd.report.paired import Paired, Scores, answered, paired
 from vlrlcd.report.read import Run, mapping, number
 from vlrlcd.report.scores import Cell, Line, Metrics, cell, control_of, measured, stage_title, titled
-from vlrlcd.report.wording import HEADLINES, SHARE, signed
+from vlrlcd.report.wording import ABSENT, HEADLINES, SHARE, signed
 
 Note = tuple[str, str]
 """Of which run, and what."""
@@ -15,10 +15,10 @@ Note = tuple[str, str]
 
 @dataclass(frozen=True)
 class Outcome:
-    """One split of one task; a line has one cell or None per run, `unpaired` says why a run has no difference."""
+    """One split of one task, each list with one entry per run; `unpaired` says why a run has no difference."""
 
     title: str
-    questions: int | None
+    questions: list[str]
     stages: list[str]
     lines: list[Line]
     unpaired: list[str]
@@ -42,10 +42,9 @@ def _outcome(
     asked = {name: _answered(name, runs[name], split, stage, notes) for name, stage in last.items()}
     first, *others = runs
     apart = [paired(asked[name], asked[first]) for name in others]
-    counts = [number(mapping(value).get("n")) for found in figures for value in found.values()]
     return Outcome(
         title=f"{task}, {split}",
-        questions=int(max((count for count in counts if count), default=0)) or None,
+        questions=[_questions(found) for found in figures],
         stages=[stage_title(stage) if stage else "Not evaluated" for stage in last.values()],
         lines=[line for metric in HEADLINES for line in _lines(metric, first, figures, apart)],
         unpaired=[
@@ -54,6 +53,11 @@ def _outcome(
             if not found
         ],
     )
+
+
+def _questions(found: Mapping[str, Any]) -> str:
+    counts = [count for value in found.values() if (count := number(mapping(value).get("n")))]
+    return f"{max(counts):,.0f}" if counts else ABSENT
 
 
 def _last(by_stage: Metrics) -> str:
