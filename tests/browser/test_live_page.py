@@ -102,6 +102,19 @@ def test_a_row_that_is_read_stays_when_the_sample_moves_on_and_what_is_typed_goe
     )
 
 
+def test_a_question_that_is_read_stays_among_the_questions(live, run):
+    page = live[0].page
+    first = page.locator('[data-browser="answers-1"] .item').first
+    key = first.get_attribute("data-key")
+    assert first.get_attribute("open") is not None
+    for path in run.glob("predictions_val_*"):
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    wait_for(page, "This page shows 29 of 29 held-out questions")
+    items = page.locator('[data-browser="answers-1"] .item')
+    assert items.first.get_attribute("data-key") == key and items.first.get_attribute("open") is not None
+    assert items.count() == 30 and groups(page).locator(".item").count() == 40
+
+
 def test_a_half_written_line_is_said_until_it_is_whole(live, run):
     page = live[0].page
     with (run / "metrics.jsonl").open("a") as file:

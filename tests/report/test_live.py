@@ -69,7 +69,8 @@ def when_it_changes(address, state):
 def test_a_run_is_watched_from_its_empty_folder_on(run, tmp_path):
     folder = tmp_path / "begun"
     folder.mkdir()
-    with watched(folder) as watch:
+    # as a shell begins what a script sends to the background
+    with watched(folder, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) as watch:
         page, state = httpx2.get(watch.address).text, httpx2.get(f"{watch.address}/state").text
         assert "<h1>begun</h1>" in page and "No step has been logged yet." in page
         shutil.copy(run / "config.yaml", folder)

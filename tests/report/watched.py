@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "report.py"
 ENDS_WITHIN_S = 20
@@ -25,10 +26,10 @@ class Watched:
 
 
 @contextmanager
-def watched(folder: Path) -> Iterator[Watched]:
-    """Watches a folder on a free port until the block ends."""
+def watched(folder: Path, **options: Any) -> Iterator[Watched]:
+    """Watches a folder on a free port until the block ends; options are those of `subprocess.Popen`."""
     command = [sys.executable, SCRIPT, "--watch", folder, "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options) as process:
         try:
             said = process.stdout.readline()
             found = re.fullmatch(r"live at (http://127\.0\.0\.1:\d+) until Ctrl-C\n", said)

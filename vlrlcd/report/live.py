@@ -40,7 +40,9 @@ def serve(folder: Path, port: int = PORT) -> None:
     require_run(folder, may_be_empty=True)
     os.nice(NICENESS)
     with _server(LivePage(folder), port) as server, suppress(KeyboardInterrupt):
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # one that a script sends to the background would otherwise not hear SIGINT
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.default_int_handler)
         print(f"live at http://{ADDRESS}:{server.server_port} until Ctrl-C", flush=True)
         server.serve_forever()
 

@@ -40,10 +40,18 @@
     const found = byKey();
     let before = null;
     for (const [key, open, row] of kept) {
-      if (found.has(key)) found.get(key).open = open;
-      // an open row that the sample no longer holds stays where it was
-      else if (open && before) before.after(row);
-      before = found.get(key) || (open && before ? row : before);
+      const [browser] = key.split(" ");
+      if (before && !before.dataset.key.startsWith(`${browser} `)) before = null;
+      if (found.has(key)) {
+        before = found.get(key);
+        before.open = open;
+      } else if (open) {
+        // a row that is read stays where it was, though the sample no longer holds it
+        const first = document.querySelector(`[data-browser="${browser}"] .item`);
+        if (before) before.after(row);
+        else if (first) first.before(row);
+        if (row.isConnected) before = row;
+      }
     }
   };
   const restore = (kept) => {
