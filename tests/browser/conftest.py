@@ -49,9 +49,9 @@ class Opened:
         ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The browser."""
+    """The browser; its event loop must not outlive the file, or no other test of the process could have one."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

@@ -7,8 +7,9 @@ from typing import Any
 from vlrlcd.report.paired import Paired, Scores, answered, paired
 from vlrlcd.report.read import Run, mapping, number
 from vlrlcd.report.scores import Cell, Line, Metrics, cell, control_of, measured, stage_title, titled
-from vlrlcd.report.wording import ABSENT, HEADLINES, SHARE, signed
+from vlrlcd.report.wording import ABSENT, DIFFERENCE, HEADLINES, SHARE, signed
 
+IN_POINTS = {SHARE, DIFFERENCE}
 Note = tuple[str, str]
 """Of which run, and what."""
 
@@ -86,7 +87,7 @@ def _lines(metric: str, first: str, figures: list[dict[str, Any]], apart: list[d
     _, title, unit = titled(metric)
     cells = [cell(unit, found.get(metric)) for found in figures]
     less = [None, *(_difference(unit, found.get(metric)) for found in apart)]
-    points = ", in points" if unit == SHARE else ""
+    points = ", in points" if unit in IN_POINTS else ""
     lines = [Line(title, cells), Line(f"Difference to {first}{points}", less, of=True)]
     return [line for line in lines if any(line.cells)]
 
@@ -94,7 +95,7 @@ def _lines(metric: str, first: str, figures: list[dict[str, Any]], apart: list[d
 def _difference(unit: str, found: Paired | None) -> Cell | None:
     if not found:
         return None
-    scale, digits = (100, 1) if unit == SHARE else (1, 3)
+    scale, digits = (100, 1) if unit in IN_POINTS else (1, 3)
     value, low, high = (signed(scale * one, digits) for one in (found.value, found.low, found.high))
     over = f", over the {found.pairs:,} questions that both have" if found.alone else ""
     return Cell(value, f"{low} to {high}{over}")

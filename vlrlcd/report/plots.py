@@ -13,7 +13,7 @@ from vlrlcd.report.figures import Points, heading, isolated, quantities, stages,
 from vlrlcd.report.read import Run, mapping, number, read_run
 from vlrlcd.report.scores import Metrics, control_of, measured, stage_title
 from vlrlcd.report.scores import titled as titled_metric
-from vlrlcd.report.wording import HEADLINES, SHARE, plain
+from vlrlcd.report.wording import DIFFERENCE, HEADLINES, SHARE, plain
 
 FOLDER = "plots"
 KINDS = ("svg", "png")
@@ -35,6 +35,7 @@ LOOK = {
 COLOURS = "tableau-colorblind10"
 STROKES = ("-", "--", ":", "-.")
 LONGEST_NAME = 100
+SCALES = {SHARE: (100, ", %"), DIFFERENCE: (100, ", points")}
 
 
 def write_plots(run_folder: Path) -> Path:
@@ -98,7 +99,7 @@ def _by_stage(metric: str, by_stage: Metrics) -> list[tuple[str, float, float, f
 def _headline(where: str, metric: str, found: list[tuple[str, float, float, float, float | None]]) -> Figure:
     _, title, unit = titled_metric(metric)
     names, values, lows, highs, counts = zip(*found, strict=True)
-    scale = 100 if unit == SHARE else 1
+    scale, ending = SCALES.get(unit, (1, ""))
     asked = [f"{max(known):,.0f} questions, 95 % intervals"] if (known := [n for n in counts if n]) else []
     figure, axes = _blank(title, ", ".join([where, *asked]))
     below = [scale * max(value - low, 0.0) for value, low in zip(values, lows, strict=True)]
@@ -106,7 +107,7 @@ def _headline(where: str, metric: str, found: list[tuple[str, float, float, floa
     axes.errorbar(range(len(values)), [scale * value for value in values], (below, above), fmt="o-", capsize=4)
     axes.set_xticks(range(len(names)), [stage_title(stage) for stage in names])
     axes.set_xmargin(0.15)
-    axes.set_ylabel(f"{title}, %" if unit == SHARE else title)
+    axes.set_ylabel(f"{title}{ending}")
     return figure
 
 
