@@ -31,7 +31,8 @@ def test_every_key_is_read_by_a_job(here, handlers, distributed, own_linear, mon
     settings = {"model.tuning": "lora", "run.name": "it", "engine.deepspeed": zero3}
     config, seen = config_of(here, settings), set()
     # writing the configuration down is no use of it
-    monkeypatch.setattr(run_folder, "to_dict", lambda config: {})
+    written = to_dict(config)
+    monkeypatch.setattr(run_folder, "to_dict", lambda config: written)
     for section in fields(config):
         watched(getattr(config, section.name), section.name, seen)
     train(config, "it")
