@@ -11,20 +11,9 @@ METRICS = {
     "truthful_rationales": "Truthful rationales",
     "claims_per_rationale": "Claims per rationale",
     "truncated": "Cut off",
-    "win_rate": "Win rate",
-    "win_rate_length_controlled": "Win rate, length-controlled",
-    "win_rate_length_matched": "Win rate, length-matched",
-    "win_rate_truncated": "Win rate, truncated",
-    "judge_consistency": "Judge: same in both orders",
-    "judge_first_position": "Judge: winner shown first",
-    "judge_ties": "Judge: ties",
-    "judge_unparsable": "Judge: unparsable",
 }
 COUNTED = {"claims_per_rationale"}
-DIFFERENCES = {
-    *("gain_from_sight", "win_rate_difference"),
-    *("win_rate_length_controlled_difference", "win_rate_truncated_difference"),
-}
+DIFFERENCES = {"gain_from_sight"}
 """In points, above zero or below."""
 SUBJECT = {
     "Method": "stage2.method",
