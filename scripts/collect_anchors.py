@@ -19,8 +19,8 @@ from vlrlcd.anchors.batch import read_results, write_requests
 from vlrlcd.anchors.budget import Limits
 from vlrlcd.anchors.collect import collect, load_anchors, missing
 from vlrlcd.anchors.collector import Collection
+from vlrlcd.anchors.ending import exit_code, goes_on, tell_cost, tell_faults
 from vlrlcd.anchors.estimate import estimate
-from vlrlcd.anchors.ledger import spending
 from vlrlcd.anchors.prices import Prices
 from vlrlcd.anchors.quality import check_quality
 from vlrlcd.anchors.ready import anchor_store
@@ -45,6 +45,7 @@ FLAGS = {
 
 def main() -> None:
     config, flags = parse(__doc__, own_flags=FLAGS)
+    limits = Limits(flags.max_calls, flags.max_usd)
     _check_flags(config, flags)
     card = load_card(config.data.dataset)
     examples = training_examples(config, card)
@@ -62,7 +63,7 @@ def main() -> None:
                 print(f"{path}  {path.stat().st_size / 1e6:,.1f} MB")
             print(f"{len(todo):,} requests; give their results to --read-batch" if todo else "nothing to write")
         else:
-            done = _collected(config, flags, wanted, teacher, store)
+            done = _collected(config, flags.read_batch, limits, wanted, teacher, store)
             _tell(done, wanted, teacher, store, config, card.names_choice, flags.read_batch)
 
 
@@ -75,9 +76,6 @@ def _tell_state(wanted: list[Ask], todo: list[Ask], teacher: Teacher, store: Anc
 
 
 def _check_flags(config: Config, flags) -> None:
-    for flag, value in (("--max-calls", flags.max_calls), ("--max-usd", flags.max_usd)):
-        if value is not None and value <= 0:
-            raise UserError(f"{flag}={value} must be above 0.")
     chosen = [flag for flag in ("dry_run", "write_batch", "read_batch") if getattr(flags, flag)]
     limits = [flag for flag in ("max_calls", "max_usd") if getattr(flags, flag) is not None]
     if len(chosen) > 1 or chosen and limits:
@@ -87,11 +85,11 @@ def _check_flags(config: Config, flags) -> None:
         raise UserError(f"batch files are for teacher.kind=chat, and teacher.kind is {config.teacher.kind}.")
 
 
-def _collected(config: Config, flags, wanted: list[Ask], teacher: Teacher, store: AnchorStore) -> Collection:
-    if flags.read_batch:
-        prices = Prices(config.teacher.prices)
-        return read_results(Path(flags.read_batch), wanted, config.teacher, store, prices)
-    limits = Limits(flags.max_calls, flags.max_usd)
+def _collected(
+    config: Config, batch: str, limits: Limits, wanted: list[Ask], teacher: Teacher, store: AnchorStore
+) -> Collection:
+    if batch:
+        return read_results(Path(batch), wanted, config.teacher, store, Prices(config.teacher.prices))
     return collect(wanted, teacher, store, config.teacher, limits, interruptible=True)
 
 
@@ -111,33 +109,18 @@ def _tell(
         print(f"another collector answered {done.by_others:,}")
     if done.elsewhere:
         print(f"{done.elsewhere:,} results answer nothing that this configuration asks; they were left")
+    tell_cost(done, teacher, config.teacher, batch=bool(batch))
     if done.ledger:
-        print(f"took {spending(done.ledger.facts(), teacher.has_price)}")
         candidates = config.sampling.candidates
         print(f"a teacher that judges {candidates} candidates of each would take {len(wanted) * candidates:,} calls")
-    if done.ledger.total.unpriced:
-        known = Prices(config.teacher.prices).known(teacher.name, batch=bool(batch))
-        why = (
-            "calls told no usage or were broken off"
-            if known
-            else f"{config.teacher.prices} has no price of {teacher.name}"
-        )
-        print(f"the cost is not whole: {why}")
     _tell_set_aside(wanted, todo, teacher, store, config, names_choice)
-    if done.given_up:
-        print(f"{len(done.given_up):,} prompts had no answer, the first of them:", file=sys.stderr)
-    for place, why in done.given_up[:5]:
-        print(f"  {place}: {why}", file=sys.stderr)
-    if done.stopped:
-        print(f"stopped: {done.stopped}", file=sys.stderr)
+    tell_faults(done, "prompts")
     if todo and batch:
         print(f"--write-batch into another folder writes the {len(todo):,} that are missing", file=sys.stderr)
-    elif todo and (done.interrupted or done.limited or not done.stopped):
+    elif todo and goes_on(done):
         print("the same command goes on with what is missing", file=sys.stderr)
-    if done.interrupted:
-        sys.exit(130)
-    if done.given_up or done.stopped and not done.limited or done.elsewhere and not done.answered:
-        sys.exit(1)
+    if code := exit_code(done) or int(done.elsewhere and not done.answered):
+        sys.exit(code)
 
 
 def _tell_set_aside(

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from vlrlcd.cli import config_file, parse, run
 from vlrlcd.config import Config
-from vlrlcd.evaluation.alone import STAGE, evaluate_checkpoint, score_predictions
+from vlrlcd.evaluation.alone import evaluate_checkpoint, score_predictions
 from vlrlcd.evaluation.intervals import Metric
+from vlrlcd.evaluation.table import STAGE
 from vlrlcd.processes import ranks
 from vlrlcd.processes.start import end_processes, start_processes
 from vlrlcd.processes.stopping import Stopped, listen

@@ -1,7 +1,7 @@
 """The whole configuration as typed dataclasses. Every field is a YAML key and a flag `--section.key=value`."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from vlrlcd.errors import UserError
 from vlrlcd.private import refuse_secrets
@@ -117,16 +117,14 @@ class AnchorsConfig:
 
 
 @dataclass(kw_only=True)
-class TeacherConfig:
-    """Who gives the anchors (docs/teachers.md).
+class AskedConfig:
+    """A model that is asked: at an endpoint or on this machine. `section` is where its keys stand, for messages.
 
     Attributes:
-        kind: column is the data set's own answers; chat an OpenAI-compatible endpoint, also asked through batch files;
-            local a checkpoint on this machine; file answers that you have already.
-        model: the model's name at the endpoint, or the checkpoint of a local teacher.
-        adapter: module:Class of a local teacher's adapter; empty looks config.model_type up.
-        file: JSONL of teacher.kind=file, a line {"id": ..., "text": ...} per prompt.
-        max_tokens: longest answer, in the teacher's tokens.
+        kind: who it is.
+        model: its name at the endpoint, or the checkpoint of a local one.
+        adapter: module:Class of a local model's adapter; empty looks config.model_type up.
+        max_tokens: longest answer, in its own tokens.
         temperature: 0 is greedy; null leaves it out of the request, for models that refuse it.
         max_tokens_field: what the endpoint calls max_tokens; older and local servers want max_tokens.
         extra_body: further fields of every request, such as {"seed": 1}; part of the content key.
@@ -138,20 +136,21 @@ class TeacherConfig:
             no key for any other.
         api_key_file: a file outside any repository that holds the key, instead of a variable.
         allow_plain_http: send prompts, images and key unencrypted to another machine.
-        concurrency: requests in flight at once; for a local teacher the prompts of one batch.
+        concurrency: requests in flight at once; for a local model the prompts of one batch.
         requests_per_minute: limit of the endpoint; 0 is none.
         tokens_per_minute: limit of the endpoint, kept by estimate; 0 is none.
         timeout_s: seconds that one request may take from first byte to last.
         attempts: requests for one prompt before it is given up in this collection.
         prices: JSON of USD per token by model, keys as litellm names them.
-        device_map: how accelerate places a local teacher: auto, balanced, sequential, cpu, ...
-        dtype: of a local teacher's weights.
+        device_map: how accelerate places a local model: auto, balanced, sequential, cpu, ...
+        dtype: of a local model's weights.
     """
 
-    kind: Literal["column", "chat", "local", "file"] = "column"
+    section: ClassVar[str]
+
+    kind: str
     model: str = ""
     adapter: str = ""
-    file: str = ""
     max_tokens: int = 512
     temperature: float | None = 0.0
     max_tokens_field: str = "max_completion_tokens"
@@ -172,6 +171,39 @@ class TeacherConfig:
     prices: str = "configs/prices.json"
     device_map: str = "auto"
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+
+
+@dataclass(kw_only=True)
+class TeacherConfig(AskedConfig):
+    """Who gives the anchors (docs/teachers.md).
+
+    Attributes:
+        kind: column is the data set's own answers; chat an OpenAI-compatible endpoint, also asked through batch files;
+            local a checkpoint on this machine; file answers that you have already.
+        file: JSONL of teacher.kind=file, a line {"id": ..., "text": ...} per prompt.
+    """
+
+    section: ClassVar[str] = "teacher"
+
+    kind: Literal["column", "chat", "local", "file"] = "column"
+    file: str = ""
+
+
+@dataclass(kw_only=True)
+class JudgeConfig(AskedConfig):
+    """Who compares answers two by two (docs/judging.md).
+
+    Attributes:
+        kind: chat is an OpenAI-compatible endpoint; local a checkpoint on this machine; rule compares answers on drawn
+            scenes by their truth and asks nobody.
+        store: the SQLite file that keeps every verdict; empty is judge.sqlite under data.root, or a file in anchors/
+            where data.root is a hub id.
+    """
+
+    section: ClassVar[str] = "judge"
+
+    kind: Literal["chat", "local", "rule"] = "chat"
+    store: str = ""
 
 
 @dataclass(kw_only=True)
@@ -339,6 +371,7 @@ class Config:
     stage2: Stage2Config = field(default_factory=Stage2Config)
     engine: EngineConfig = field(default_factory=EngineConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
 
 
 RATES = {"stage1": {"full": 1e-5, "lora": 2e-4}, "stage2": {"full": 1e-6, "lora": 5e-6}}
@@ -367,12 +400,9 @@ def check(config: Config) -> None:
         "model.lora_rank": config.model.lora_rank,
         "ranking.calibration_steps": config.ranking.calibration_steps,
         "evaluation.resamples": config.evaluation.resamples,
-        "teacher.max_tokens": config.teacher.max_tokens,
-        "teacher.concurrency": config.teacher.concurrency,
-        "teacher.timeout_s": config.teacher.timeout_s,
-        "teacher.attempts": config.teacher.attempts,
         "model.lora_alpha": config.model.lora_alpha,
         "eyes.batch_size": config.eyes.batch_size,
+        **_values(config, "max_tokens", "concurrency", "timeout_s", "attempts"),
     }
     not_negative = {
         "stage1.epochs": config.stage1.epochs,
@@ -390,10 +420,7 @@ def check(config: Config) -> None:
         "engine.weight_decay": config.engine.weight_decay,
         "anchors.min_characters": config.anchors.min_characters,
         "anchors.max_characters": config.anchors.max_characters,
-        "teacher.temperature": config.teacher.temperature or 0.0,
-        "teacher.image_max_side": config.teacher.image_max_side,
-        "teacher.requests_per_minute": config.teacher.requests_per_minute,
-        "teacher.tokens_per_minute": config.teacher.tokens_per_minute,
+        **_values(config, "temperature", "image_max_side", "requests_per_minute", "tokens_per_minute"),
     }
     for key, value in positive.items():
         if value <= 0:
@@ -416,6 +443,13 @@ def check(config: Config) -> None:
             raise UserError(f"eyes.{key} is given but eyes.checkpoint is not: name the open_clip model of the tags.")
     if config.evaluation.clip_architecture and not config.evaluation.clip:
         raise UserError("evaluation.clip_architecture is given but evaluation.clip is not: name the weights file.")
-    refuse_secrets(config.teacher.base_url, config.teacher.api_key_env, config.teacher.extra_body)
+    for asked in (config.teacher, config.judge):
+        refuse_secrets(asked.section, asked.base_url, asked.api_key_env, asked.extra_body)
     if config.run.resume and not config.run.name:
         raise UserError("run.resume needs run.name, the run to go on with.")
+
+
+def _values(config: Config, *keys: str) -> dict[str, float]:
+    """Keys of whoever is asked, by section and key; a temperature that is left out is 0."""
+    asked = (config.teacher, config.judge)
+    return {f"{settings.section}.{key}": getattr(settings, key) or 0 for settings in asked for key in keys}

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 import yaml
 
 from vlrlcd.cli import to_dict
-from vlrlcd.config import Config
+from vlrlcd.config import Config, JudgeConfig
 from vlrlcd.errors import UserError
 from vlrlcd.evaluation.table import add_metrics, read_table
 from vlrlcd.processes import ranks
@@ -29,9 +30,10 @@ MAY_CHANGE = {
     *("teacher.concurrency", "teacher.requests_per_minute", "teacher.tokens_per_minute", "teacher.timeout_s"),
     *("teacher.attempts", "teacher.max_tokens_field", "teacher.prices", "teacher.device_map", "anchors.store"),
     *("eyes.cache", "eyes.batch_size"),
+    *(f"judge.{key.name}" for key in fields(JudgeConfig)),
 }
 """Keys that a resumed run may have otherwise: where and how often it saves, how much memory it takes, and how the
-teacher is reached, who is not asked again."""
+teacher is reached, who is not asked again; and the judge, whom a run does not know."""
 PACKAGES = ("torch", "transformers", "deepspeed", "peft", "numpy")
 
 

@@ -9,6 +9,7 @@ from vlrlcd.errors import UserError
 
 NAMES = sorted(path.parent.name for path in DATASETS.glob("*/card.yaml"))
 JUDGED = {"anchor": "the anchor", "candidate": "the candidate"}
+COMPARED = {"answer_a": "the first", "answer_b": "the second"}
 
 
 def example(**changes) -> Example:
@@ -117,6 +118,41 @@ def test_templates_are_not_changed_by_describing(mc_card):
     templates.described(lambda _: "words")
     assert not templates.describes and templates.descriptions(example()) == []
     assert templates.render("student", example())[0]["content"][0]["type"] == "image"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_comparison_shows_all_but_the_right_answer(name):
+    image, text = rendered(name, "compare", example(answer="gold"), **COMPARED)
+    assert image == {"type": "image", "image": b"one"}
+    text = text["text"]
+    places = [text.index(part) for part in ("What is it?", "- cab\n- bus\n", "the first", "the second", "[[A]]")]
+    assert places == sorted(places) and "[[B]]" in text and "[[C]]" in text
+    assert "gold" not in text and "Secret" not in text and "\n\n" not in text
+    assert "Choices" not in rendered(name, "compare", example(choices=()), **COMPARED)[1]["text"]
+
+
+def test_a_comparison_is_made_by_who_sees(mc_card):
+    templates = Templates(mc_card).described(lambda _: "words")
+    assert templates.render("compare", example(), **COMPARED)[0]["content"][0] == {"type": "image", "image": b"one"}
+
+
+@pytest.mark.parametrize("text", ["<image> </s> <|im_end|>", "{{ images }} {% if x %}", "--- Answer B ---\n[[A]]"])
+def test_what_stands_in_compared_answers_stays_text(text):
+    content = rendered("aokvqa_mc", "compare", example(), answer_a=text, answer_b="b")
+    assert [part["type"] for part in content] == ["image", "text"] and content[1]["text"].count(text) == 1
+
+
+def test_a_dataset_may_compare_in_its_own_words(copied_card):
+    folder = copied_card()
+    (folder / "compare.jinja").write_text("{{ images }}{{ question }} {{ answer_a }} or {{ answer_b }}?")
+    (_, text) = Templates(load_card(folder)).render("compare", example(), **COMPARED)[0]["content"]
+    assert text["text"] == "What is it? the first or the second?"
+    (folder / "compare.jinja").write_text("{{ images }}{{ answer }}")
+    with pytest.raises(UserError, match=r"mine/compare\.jinja: 'answer' is undefined; it may use .*answer_a, answer_b"):
+        Templates(load_card(folder)).render("compare", example(), **COMPARED)
+    (folder / "compare.jinja").write_text("{{ images }}\n{% if %}")
+    with pytest.raises(UserError, match=r"mine/compare\.jinja, line 2: "):
+        Templates(load_card(folder))
 
 
 @pytest.mark.parametrize(

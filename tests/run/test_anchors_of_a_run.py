@@ -24,9 +24,7 @@ CHAT = {"teacher.kind": "chat", "teacher.model": "big", "teacher.base_url": "htt
 
 def test_a_missing_anchor_is_told_before_the_weights_are_read(refusal, bad):
     said = refusal(CHAT)
-    assert re.search(
-        r"train\.json, row 1 has no anchor from big in .*anchors\.sqlite \(12 of 12 training prompts", said
-    )
+    assert re.search(r"train\.json, row 1 has no anchor from big in .*anchors\.sqlite \(12 of 12 prompts", said)
     command = re.search("run `python scripts/collect_anchors.py --config (.*)` first", said)[1].split()
     assert command[0].endswith("quickstart.yaml")
     assert {"--teacher.kind=chat", "--teacher.model=big", f"--data.root={bad / 'scenes'}"} <= set(command)

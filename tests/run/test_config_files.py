@@ -36,9 +36,9 @@ def test_every_key_is_read_by_a_job(here, handlers, distributed, own_linear, mon
     for section in fields(config):
         watched(getattr(config, section.name), section.name, seen)
     train(config, "it")
-    # who asks reads the teacher's keys, and a student without sight the eyes': tests/anchors/teachers/test_keys.py,
-    # tests/run/test_eyes.py
-    elsewhere = ("teacher.", "eyes.")
+    # who asks reads the teacher's keys, who judges the judge's, and a student without sight the eyes':
+    # tests/anchors/teachers/test_keys.py, tests/judging/test_keys.py, tests/run/test_eyes.py
+    elsewhere = ("teacher.", "eyes.", "judge.")
     wanted = {key for key in known_keys() if not key.startswith(elsewhere)} | {"teacher.kind", "eyes.checkpoint"}
     assert wanted - seen == set()
 

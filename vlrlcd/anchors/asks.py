@@ -63,11 +63,12 @@ def asks(examples: Iterable[Example], templates: Templates, teacher: Teacher) ->
         UserError: an image cannot be read, or the user's files have no answer for a row.
     """
     bar = progress(examples, desc="hash prompts", unit="prompt", delay=5)
-    return [_ask(example, templates, teacher) for example in bar]
+    return [ask(example, templates.render("teacher", example), teacher) for example in bar]
 
 
-def _ask(example: Example, templates: Templates, teacher: Teacher) -> Ask:
-    messages, sampling = teacher.shown(templates.render("teacher", example)), teacher.sampling(example)
+def ask(example: Example, messages: Sequence[Message], teacher: Teacher) -> Ask:
+    """Any messages about an example as they would be put to a teacher. Raises UserError if an image cannot be read."""
+    messages, sampling = teacher.shown(messages), teacher.sampling(example)
     try:
         request = canonical_request(teacher.name, messages, sampling)
     except OSError as fault:

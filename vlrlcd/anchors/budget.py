@@ -1,7 +1,10 @@
 """How many calls and how much money one collection may take."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
+
+from vlrlcd.errors import UserError
 
 
 class Spent(Exception):
@@ -10,10 +13,32 @@ class Spent(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one collection may take; None is no limit. Calls count every request, retries too."""
+    """What one command may take; None is no limit. Calls count every request, retries too.
+
+    `sent` and `spent` are what an earlier collection of the same command took of it, in calls and USD.
+
+    Raises:
+        UserError: a limit that is not above 0.
+    """
 
     calls: int | None = None
     usd: float | None = None
+    sent: int = 0
+    spent: float = 0.0
+
+    def __post_init__(self) -> None:
+        for flag, value in (("--max-calls", self.calls), ("--max-usd", self.usd)):
+            if value is not None and value <= 0:
+                raise UserError(f"{flag}={value} must be above 0.")
+
+    def after(self, sent: int, spent: float) -> Self:
+        """The same limits for a collection that follows another one."""
+        return replace(self, sent=self.sent + sent, spent=self.spent + spent)
+
+    @property
+    def free(self) -> bool:
+        """Nothing is limited."""
+        return self.calls is None and self.usd is None
 
 
 class Budget:
@@ -30,7 +55,7 @@ class Budget:
 
     def __init__(self, limits: Limits, longest: float = 0.0):
         self.limits = limits
-        self.sent, self.usd = 0, 0.0
+        self.sent, self.usd = limits.sent, limits.spent
         self._in_flight, self._dearest, self._longest, self._blind = 0, None, longest, False
         self._settled = asyncio.Event()
 

@@ -10,7 +10,7 @@ from vlrlcd.anchors.collector import Collection, Collector
 from vlrlcd.anchors.prices import Prices
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import Teacher
-from vlrlcd.config import TeacherConfig
+from vlrlcd.config import AskedConfig
 from vlrlcd.errors import UserError
 from vlrlcd.progress import progress
 
@@ -25,7 +25,7 @@ def collect(
     wanted: Sequence[Ask],
     teacher: Teacher,
     store: AnchorStore,
-    settings: TeacherConfig,
+    settings: AskedConfig,
     limits: Limits | None = None,
     interruptible: bool = False,
 ) -> Collection:
@@ -47,7 +47,7 @@ def collect(
     if not todo:
         return Collection()
     teacher.check()
-    prices = Prices(settings.prices) if teacher.has_price else None
+    prices = Prices(settings.prices, settings.section) if teacher.has_price else None
     if limits.usd is not None and not prices:
         raise UserError(f"--max-usd means nothing for {teacher.name}, which costs no money: leave it out.")
     if limits.usd is not None and not prices.known(teacher.name):
@@ -57,7 +57,7 @@ def collect(
         )
 
     async def asked() -> Collection:
-        with progress(desc=f"ask {teacher.name}", unit="anchor", total=len(todo), delay=1) as bar:
+        with progress(desc=f"ask {teacher.name}", unit="answer", total=len(todo), delay=1) as bar:
             collector = Collector(teacher, store, settings, limits, prices, bar)
             return await collector.run(todo, interruptible)
 
@@ -81,6 +81,6 @@ def load_anchors(wanted: Sequence[Ask], teacher: Teacher, store: AnchorStore, co
     if without:
         raise UserError(
             f"{without[0].example.place} has no anchor from {teacher.name} in {store.path} "
-            f"({len(without)} of {len(wanted)} training prompts have none): run `{command}` first."
+            f"({len(without)} of {len(wanted)} prompts have none): run `{command}` first."
         )
     return {ask.example.id: anchor for ask, anchor in stored}

@@ -20,7 +20,7 @@ from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import CONNECTION, Teacher, TeacherFault
 from vlrlcd.anchors.turns import Turns
 from vlrlcd.anchors.writer import Writer
-from vlrlcd.config import TeacherConfig
+from vlrlcd.config import AskedConfig
 from vlrlcd.errors import UserError
 
 LONGEST_PAUSE_S = 30.0
@@ -48,6 +48,8 @@ class Collection:
         stopped: why it ended before everything was asked; None if it did not.
         interrupted: a signal ended it.
         limited: a limit that the user set ended it.
+        sent: requests that count against a limit of calls.
+        usd: what counts against a limit of cost; a call that was broken off as much as the dearest.
         ledger: what it took.
     """
 
@@ -58,6 +60,8 @@ class Collection:
     stopped: str | None = None
     interrupted: bool = False
     limited: bool = False
+    sent: int = 0
+    usd: float = 0.0
     ledger: Ledger = field(default_factory=Ledger)
 
 
@@ -77,7 +81,7 @@ class Collector:
         self,
         teacher: Teacher,
         store: AnchorStore,
-        settings: TeacherConfig,
+        settings: AskedConfig,
         limits: Limits,
         prices: Prices | None,
         bar: tqdm,
@@ -125,6 +129,8 @@ class Collector:
             raise UserError(f"{self._fault} {self._lost} answers that had just come in could not be stored.")
         if self._fault:
             raise self._fault
+        before = self._budget.limits
+        self.done.sent, self.done.usd = self._budget.sent - before.sent, self._budget.usd - before.spent
         return self.done
 
     async def _work(self, turns: Turns) -> None:
@@ -173,7 +179,7 @@ class Collector:
         """One call, with its turn waited for and its cost counted."""
         if self._stopping.is_set():
             raise Stopping(self.done.stopped)
-        await self._unless_stopped(self._budget.reserve(), self._budget.limits == Limits())
+        await self._unless_stopped(self._budget.reserve(), self._budget.limits.free)
         thought = ask.thought_tokens(self.settings.max_tokens)
         cost, reply = 0.0, None
         try:

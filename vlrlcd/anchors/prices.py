@@ -15,19 +15,20 @@ class Prices:
 
     Args:
         path: the file.
+        section: of the configuration that names it, for faults.
 
     Raises:
         UserError: the file is missing, is no JSON, or a price is no number.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, section: str = "teacher"):
         self.path = Path(path)
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise UserError(f"{path}: the prices cannot be read ({error.strerror}); set teacher.prices.") from None
+            raise UserError(f"{path}: the prices cannot be read ({error.strerror}); set {section}.prices.") from None
         except ValueError as error:
-            raise UserError(f"{path}: not valid JSON ({error}); mend it or set teacher.prices.") from None
+            raise UserError(f"{path}: not valid JSON ({error}); mend it or set {section}.prices.") from None
         if not isinstance(content, dict):
             raise UserError(f"{path}: prices are an object from model name to its prices; mend it.")
         self._by_model = {name: self._checked(name, prices) for name, prices in content.items()}

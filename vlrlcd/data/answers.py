@@ -20,8 +20,14 @@ def answer_text(text: str) -> str | None:
 
 def explanation(text: str) -> str:
     """What stands before the last `Answer:`, stripped; the whole text without that marker."""
+    return parted(text)[0].strip()
+
+
+def parted(text: str) -> tuple[str, str]:
+    """What stands before the last `Answer:`, and the rest from that marker on; the whole text and "" without it."""
     markers = list(MARKER.finditer(text))
-    return text[: markers[-1].start() if markers else None].strip()
+    place = markers[-1].start() if markers else len(text)
+    return text[:place], text[place:]
 
 
 def answer_choice(text: str, choices: Sequence[str]) -> str | None:

@@ -13,25 +13,28 @@ from vlrlcd.data.example import Example, ImageSource, Message
 from vlrlcd.errors import UserError
 
 KINDS = ("student", "teacher", "judge", "direct")
-SEES_ITSELF = "teacher"
-"""Whose images are never put into words."""
+OPTIONAL = ("compare",)
+"""What a dataset may leave to `DEFAULTS`."""
+DEFAULTS = Path(__file__).parent / "templates"
+SEE_THEMSELVES = ("teacher", "compare")
+"""Whose images are never put into words: both are asked outside of the student."""
 Describe = Callable[[ImageSource], str]
 
 
 class Templates:
-    """The four templates of a dataset, compiled once."""
+    """The templates of a dataset, compiled once: four of its own, and `compare`, which it may leave out."""
 
     def __init__(self, card: Card) -> None:
-        """Compiles `student`, `teacher`, `judge` and `direct`. Raises UserError if one is missing or malformed."""
+        """Compiles all of them. Raises UserError if one is malformed, or one of the four missing."""
         self._folder = card.folder
         self._describe: Describe | None = None
         environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(card.folder),
+            loader=jinja2.FileSystemLoader([card.folder, DEFAULTS]),
             undefined=jinja2.StrictUndefined,
             autoescape=False,
             trim_blocks=True,
         )
-        self._templates = {kind: self._compile(environment, kind) for kind in KINDS}
+        self._templates = {kind: self._compile(environment, kind) for kind in (*KINDS, *OPTIONAL)}
 
     @property
     def describes(self) -> bool:
@@ -39,7 +42,7 @@ class Templates:
         return self._describe is not None
 
     def described(self, describe: Describe) -> "Templates":
-        """The same templates, with these words for each image in every prompt but the teacher's."""
+        """The same templates, with these words for each image in every prompt but those that are asked elsewhere."""
         templates = copy(self)
         templates._describe = describe
         return templates
@@ -54,9 +57,10 @@ class Templates:
         A described image is a text part of its own instead.
 
         Args:
-            kind: `student`, `teacher`, `judge` or `direct`.
+            kind: `student`, `teacher`, `judge`, `direct` or `compare`.
             example: gives question, choices and images; never its answer.
-            extra: further variables: `reference` (student), `anchor` and `candidate` (judge).
+            extra: further variables: `reference` (student), `anchor` and `candidate` (judge), `answer_a` and `answer_b`
+                (compare).
 
         Raises UserError naming the template if it uses an unknown variable or does not place the images exactly once.
         """
@@ -70,7 +74,7 @@ class Templates:
         return [{"role": "user", "content": [*_text(before), *self._images(kind, example), *_text(after)]}]
 
     def _images(self, kind: str, example: Example) -> list[dict[str, Any]]:
-        if kind == SEES_ITSELF or not self._describe:
+        if kind in SEE_THEMSELVES or not self._describe:
             return [_image(source) for source in example.images]
         names = [f"Image {number}" for number in range(1, len(example.images) + 1)]
         names = names if len(names) > 1 else ["Image"] * len(names)
@@ -85,7 +89,8 @@ class Templates:
             raise UserError(f"{self._path(kind)}: {error}; it may use {', '.join(variables)}") from error
 
     def _path(self, kind: str) -> Path:
-        return self._folder / f"{kind}.jinja"
+        own, general = self._folder / f"{kind}.jinja", DEFAULTS / f"{kind}.jinja"
+        return general if kind in OPTIONAL and not own.exists() else own
 
     def _compile(self, environment: jinja2.Environment, kind: str) -> jinja2.Template:
         path = self._path(kind)

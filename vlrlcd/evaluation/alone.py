@@ -13,13 +13,11 @@ from vlrlcd.evaluation.evaluate import Destination, Questions, evaluate
 from vlrlcd.evaluation.intervals import Metric
 from vlrlcd.evaluation.predictions import read_predictions
 from vlrlcd.evaluation.scores import choice_scores, direct_scores, summarised
-from vlrlcd.evaluation.table import add_metrics
+from vlrlcd.evaluation.table import STAGE, add_metrics
 from vlrlcd.evaluation.whole import WholeStudent, weights_on_disk
 from vlrlcd.job import prepare_questions
 from vlrlcd.processes import ranks
 
-STAGE = "student"
-"""Under which eval.json keeps the figures."""
 PROMPTS = 8
 """How many rendered prompts tell whether the templates are the same."""
 

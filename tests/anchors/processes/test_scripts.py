@@ -1,38 +1,15 @@
 """What the two scripts say and how they end."""
 
-import importlib.util
 import json
-import sys
 
 import pytest
 
 from tests.anchors.processes.jobs import flags
-from tests.run.jobs import ROOT
 from tests.servers.http import completion, serving
 from tests.servers.rows import write_rows
 from vlrlcd.anchors.store import AnchorStore
-from vlrlcd.cli import run
 
 PROMPTS = 12
-
-
-@pytest.fixture
-def script(monkeypatch, capsys):
-    """Runs a script in this process; returns (exit code, stdout, stderr)."""
-
-    def ran(name, *arguments):
-        spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
-        code = 0
-        try:
-            run(module.main)
-        except SystemExit as leaving:
-            code = leaving.code or 0
-        return code, *capsys.readouterr()
-
-    return ran
 
 
 @pytest.fixture

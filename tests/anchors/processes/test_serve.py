@@ -1,54 +1,18 @@
 """The real server `transformers serve`, with a tiny LLaVA as teacher, and with the student that a run left."""
 
 import json
-import os
-import subprocess
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tests.anchors.processes.jobs import collector
-from tests.run.jobs import BIN, finish, free_port, start
+from tests.run.jobs import finish, start
+from tests.servers.serve import served
 from tests.tiny import tiny_llava
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.scenes.release import write_release
 
 PROMPTS = 6
 SAMPLED = json.dumps({"do_sample": True, "temperature": 1.0, "max_new_tokens": 8})
-
-
-@contextmanager
-def served(checkpoint, home) -> Iterator[str]:
-    """The address of `transformers serve` with this checkpoint pinned, once /health answers."""
-    port = free_port()
-    command = [str(BIN / "transformers"), "serve", str(checkpoint), "--host=127.0.0.1", f"--port={port}"]
-    # /v1/models fails as long as the cache folder does not exist, and nothing here may ask the hub
-    environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    log = (home / "serve.log").open("w+")
-    process = subprocess.Popen([*command, "--device=cpu"], stdout=log, stderr=log, env=environment)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 120
-        while not _healthy(address):
-            assert process.poll() is None and time.monotonic() < deadline, (home / "serve.log").read_text()[-2000:]
-            time.sleep(0.2)
-        yield address
-    finally:
-        process.kill()
-        process.wait()
-        log.close()
-
-
-def _healthy(address) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from vlrlcd.config import TeacherConfig
+from vlrlcd.config import AskedConfig
 from vlrlcd.errors import UserError
 
 OPENAI_HOST = "api.openai.com"
@@ -32,7 +32,7 @@ class Access:
         return text.replace(self.key, HIDDEN) if self.key else text
 
 
-def access(settings: TeacherConfig) -> Access:
+def access(settings: AskedConfig) -> Access:
     """The address, and the key from where the configuration says that it lies; `check` has looked at both values.
 
     Raises:
@@ -42,18 +42,14 @@ def access(settings: TeacherConfig) -> Access:
     host = urlsplit(settings.base_url).hostname or ""
     if settings.base_url.startswith("http:") and not _is_local(host) and not settings.allow_plain_http:
         raise UserError(
-            f"teacher.base_url={settings.base_url} would send prompts and images unencrypted to another machine: use "
-            "https, or --teacher.allow_plain_http=true in a network that you trust."
+            f"{settings.section}.base_url={settings.base_url} would send prompts and images unencrypted to another "
+            f"machine: use https, or --{settings.section}.allow_plain_http=true in a network that you trust."
         )
-    key = (
-        _from_file(Path(settings.api_key_file).expanduser())
-        if settings.api_key_file
-        else _from_variable(settings, host)
-    )
+    key = _from_file(settings) if settings.api_key_file else _from_variable(settings, host)
     if key and key in json.dumps(asdict(settings), ensure_ascii=False):
         raise UserError(
             "the key itself stands in the configuration, which every run writes down: take it out and name a variable "
-            "or file that holds it (teacher.api_key_env, teacher.api_key_file)."
+            f"or file that holds it ({settings.section}.api_key_env, {settings.section}.api_key_file)."
         )
     return Access(settings.base_url.rstrip("/"), _is_local(host), host == OPENAI_HOST, key)
 
@@ -65,17 +61,18 @@ def _is_local(host: str) -> bool:
         return host == "localhost"
 
 
-def _from_variable(settings: TeacherConfig, host: str) -> str:
+def _from_variable(settings: AskedConfig, host: str) -> str:
     name = settings.api_key_env or (OPENAI_VARIABLE if host == OPENAI_HOST else "")
     key = os.environ.get(name, "").strip()
-    where = f"the environment variable {name}" if name == OPENAI_VARIABLE else "the variable teacher.api_key_env names"
+    named = f"the variable {settings.section}.api_key_env names"
+    where = f"the environment variable {name}" if name == OPENAI_VARIABLE else named
     if name and not key:
-        raise UserError(f"{where} holds no key: export it, or set teacher.api_key_file.")
+        raise UserError(f"{where} holds no key: export it, or set {settings.section}.api_key_file.")
     return _sendable(key, where)
 
 
-def _from_file(path: Path) -> str:
-    where = "the file that teacher.api_key_file names"
+def _from_file(settings: AskedConfig) -> str:
+    path, where = Path(settings.api_key_file).expanduser(), f"the file that {settings.section}.api_key_file names"
     try:
         key = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

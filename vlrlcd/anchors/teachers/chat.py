@@ -15,7 +15,7 @@ import openai
 from vlrlcd.anchors.teachers import wire
 from vlrlcd.anchors.teachers.access import Access, access
 from vlrlcd.anchors.teachers.base import CONNECTION, TeacherFault, TeacherReply
-from vlrlcd.config import TeacherConfig
+from vlrlcd.config import AskedConfig
 from vlrlcd.data.example import Example, Message
 from vlrlcd.errors import UserError
 
@@ -31,7 +31,7 @@ ABOUT_ONE_PROMPT = {
 HINTS = {
     401: " (check the key)",
     403: " (check the key)",
-    404: " (check teacher.base_url, up to and with /v1, and teacher.model)",
+    404: " (check {section}.base_url, up to and with /v1, and {section}.model)",
 }
 OUT_OF_MONEY = "insufficient_quota"
 LONGEST_MESSAGE = 500
@@ -49,12 +49,16 @@ class ChatTeacher:
 
     from_files, has_price = False, True
 
-    def __init__(self, settings: TeacherConfig):
+    def __init__(self, settings: AskedConfig):
         if not settings.model:
-            raise UserError("teacher.kind=chat needs teacher.model, the model's name at the endpoint.")
+            raise UserError(
+                f"{settings.section}.kind=chat needs {settings.section}.model, the model's name at the endpoint."
+            )
         self.settings, self.name, self.width = settings, settings.model, settings.concurrency
         if taken := sorted(RESERVED & settings.extra_body.keys()):
-            raise UserError(f"teacher.extra_body must not hold {', '.join(taken)}: vlrlcd sets what it is asked.")
+            raise UserError(
+                f"{settings.section}.extra_body must not hold {', '.join(taken)}: vlrlcd sets what it is asked."
+            )
         self._access: Access | None = None
         self._client: openai.AsyncOpenAI | None = None
 
@@ -75,7 +79,7 @@ class ChatTeacher:
             async with asyncio.timeout(self.settings.timeout_s):
                 content = await self._post(body)
         except (TimeoutError, openai.APITimeoutError):
-            words = f"no whole answer within teacher.timeout_s={self.settings.timeout_s:g}"
+            words = f"no whole answer within {self.settings.section}.timeout_s={self.settings.timeout_s:g}"
             raise TeacherFault("time-out", words, "again", usage=None) from None
         except openai.APIStatusError as fault:
             return self._from_status(fault)
@@ -88,7 +92,7 @@ class ChatTeacher:
             answer = json.loads(content)
         except ValueError:
             raise TeacherFault("unreadable answer", "the answer was no whole JSON", "again", usage=None) from None
-        return wire.reply(answer if isinstance(answer, dict) else {})
+        return wire.reply(answer if isinstance(answer, dict) else {}, self.settings.section)
 
     async def close(self) -> None:
         if self._client:
@@ -120,7 +124,7 @@ class ChatTeacher:
         """What an error status means: a refusal of this prompt, another try, or the end."""
         if wire.FILTERED & {fault.code, fault.type}:
             return wire.FILTERED_REPLY
-        hint = HINTS.get(fault.status_code, "")
+        hint = HINTS.get(fault.status_code, "").format(section=self.settings.section)
         words = (
             f"{self.settings.base_url} answered {fault.status_code}: {_shortened(self._hidden(_message(fault)))}{hint}"
         )

@@ -11,7 +11,7 @@ import torch
 
 from model_adapters import AdapterError, ModelAdapter, PromptRow, adapter_for
 from vlrlcd.anchors.teachers.base import TeacherFault, TeacherReply
-from vlrlcd.config import TeacherConfig
+from vlrlcd.config import AskedConfig
 from vlrlcd.data.encode import encode
 from vlrlcd.data.example import Example, Message
 from vlrlcd.errors import UserError
@@ -24,7 +24,7 @@ DECISIVE = ("safetensors", "json", "jinja", "model", "txt")
 
 
 class LocalTeacher:
-    """Generates in batches of up to `teacher.concurrency` prompts; accelerate places the weights.
+    """Generates in batches of up to `concurrency` prompts; accelerate places the weights.
 
     Args:
         settings: checkpoint, placement, and how to generate.
@@ -35,13 +35,16 @@ class LocalTeacher:
 
     from_files, has_price = False, False
 
-    def __init__(self, settings: TeacherConfig):
+    def __init__(self, settings: AskedConfig):
         if not settings.model:
-            raise UserError("teacher.kind=local needs teacher.model, the folder or hub id of the teacher's checkpoint.")
+            section = settings.section
+            raise UserError(f"{section}.kind=local needs {section}.model, the folder or hub id of its checkpoint.")
         self.settings, self.width = settings, settings.concurrency
         folder = Path(settings.model)
         if not folder.is_dir() and settings.model.count("/") != 1:
-            raise UserError(f"teacher.model={settings.model} is no folder, and no hub id (owner/name) either.")
+            raise UserError(
+                f"{settings.section}.model={settings.model} is no folder, and no hub id (owner/name) either."
+            )
         self.name = f"local:{folder.name if folder.is_dir() else settings.model}"
         self._waiting: list[tuple[PromptRow, asyncio.Future]] = []
         self._serving: asyncio.Task | None = None
@@ -61,13 +64,16 @@ class LocalTeacher:
         try:
             self._adapter = adapter_for(self.settings.model, self.settings.adapter)
         except AdapterError as error:
-            raise UserError(f"teacher.model: {error}") from None
+            raise UserError(f"{self.settings.section}.model: {error}") from None
 
     async def answer(self, example: Example, messages: Sequence[Message]) -> TeacherReply:
         row = await asyncio.to_thread(encode, self._adapter, list(messages))
         room = self._adapter.max_positions
         if len(row.ids) + self.settings.max_tokens > room:
-            words = f"{len(row.ids)} prompt tokens and teacher.max_tokens pass the teacher's {room}; lower max_tokens"
+            section = self.settings.section
+            words = (
+                f"{len(row.ids)} prompt tokens and {section}.max_tokens pass the {section}'s {room}; lower max_tokens"
+            )
             raise TeacherFault("too long", words, "skip")
         answered = asyncio.get_running_loop().create_future()
         self._waiting.append((row, answered))
@@ -87,7 +93,7 @@ class LocalTeacher:
                     replies = await asyncio.to_thread(self._generate, [row for row, _ in batch])
                 except Exception as fault:
                     for _, answered in batch:
-                        answered.set_exception(_named(fault))
+                        answered.set_exception(_named(fault, self.settings.section))
                 else:
                     for (_, answered), reply in zip(batch, replies, strict=True):
                         answered.set_result(reply)
@@ -118,7 +124,8 @@ class LocalTeacher:
         except (AssertionError, RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(
-                f"teacher.device_map={settings.device_map}: the teacher cannot be placed ({reason})."
+                f"{settings.section}.device_map={settings.device_map}: the {settings.section} cannot be placed "
+                f"({reason})."
             ) from None
         adapter.model.eval()
         return adapter
@@ -132,7 +139,7 @@ class LocalTeacher:
         folder = Path(self.settings.model)
         files = [path for ending in DECISIVE for path in folder.glob(f"*.{ending}")] if folder.is_dir() else []
         digest = hashlib.sha256()
-        for path in progress(sorted(files), desc="fingerprint of the teacher", unit="file", delay=5):
+        for path in progress(sorted(files), desc=f"fingerprint of the {self.settings.section}", unit="file", delay=5):
             with path.open("rb") as file:
                 digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
         return digest.hexdigest() if files else ""
@@ -148,11 +155,11 @@ def _reply(adapter: ModelAdapter, row: PromptRow, answer: list[int]) -> TeacherR
     }
     text = adapter.chat.decode(tokens).strip()
     if not text:
-        raise TeacherFault("empty answer", "the teacher's answer was empty", "skip", usage=usage)
+        raise TeacherFault("empty answer", "the answer was empty", "skip", usage=usage)
     return TeacherReply(text, "length" if end is None else "stop", usage, ("cut",) if end is None else ())
 
 
-def _named(fault: Exception) -> Exception:
+def _named(fault: Exception, section: str) -> Exception:
     if isinstance(fault, torch.OutOfMemoryError):
-        return TeacherFault("out of memory", "the teacher ran out of memory; lower teacher.concurrency", "stop")
+        return TeacherFault("out of memory", f"the {section} ran out of memory; lower {section}.concurrency", "stop")
     return fault

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from vlrlcd.anchors.teachers.base import TeacherFault, TeacherReply
-from vlrlcd.config import TeacherConfig
+from vlrlcd.config import AskedConfig
 from vlrlcd.data.example import Message
 from vlrlcd.data.images import decode
 
@@ -19,18 +19,18 @@ FILTERED = {"content_filter", "content_policy_violation"}
 FILTERED_REPLY = TeacherReply("", "content_filter", flags=("content_filter",))
 
 
-def shown(settings: TeacherConfig, messages: Sequence[Message]) -> list[Message]:
+def shown(settings: AskedConfig, messages: Sequence[Message]) -> list[Message]:
     """The messages with the policy on every image part that is part of the content key, or without images."""
     policy = {"max_side": settings.image_max_side, "jpeg": JPEG_QUALITY, "detail": settings.image_detail}
     return [{**message, "content": _shown_parts(settings, message["content"], policy)} for message in messages]
 
 
-def sampling(settings: TeacherConfig) -> dict[str, Any]:
+def sampling(settings: AskedConfig) -> dict[str, Any]:
     """What besides the messages decides the answer."""
     return {"max_tokens": settings.max_tokens, "temperature": settings.temperature, "extra": settings.extra_body}
 
 
-def body(settings: TeacherConfig, messages: Sequence[Message]) -> dict[str, Any]:
+def body(settings: AskedConfig, messages: Sequence[Message]) -> dict[str, Any]:
     """The JSON body of one request; images are decoded, turned upright, scaled and encoded here.
 
     Raises:
@@ -46,8 +46,12 @@ def body(settings: TeacherConfig, messages: Sequence[Message]) -> dict[str, Any]
     }
 
 
-def reply(answer: Mapping[str, Any]) -> TeacherReply:
+def reply(answer: Mapping[str, Any], section: str = "teacher") -> TeacherReply:
     """A chat completion as a reply; refusals and filtered answers are flagged, and so is one cut at max_tokens.
+
+    Args:
+        answer: the body.
+        section: of the configuration, whose max_tokens a fault names.
 
     Raises:
         TeacherFault: nothing usable came back; `again` unless asking again would end in the same.
@@ -66,7 +70,7 @@ def reply(answer: Mapping[str, Any]) -> TeacherReply:
     flags = _flags(finish_reason, refusal)
     text = _whole_characters(content.strip() or refusal.strip())
     if not text and "cut" in flags:
-        words = "all of max_tokens went by before any text; raise teacher.max_tokens"
+        words = f"all of max_tokens went by before any text; raise {section}.max_tokens"
         raise TeacherFault("no room for text", words, "skip", usage=usage or None)
     if not text and not flags:
         raise TeacherFault("empty answer", "the answer was empty", "again", usage=usage or None)
@@ -104,7 +108,7 @@ def _flags(finish_reason: str, refusal: str) -> tuple[str, ...]:
     return tuple(name for name, is_so in found.items() if is_so)
 
 
-def _shown_parts(settings: TeacherConfig, parts: Sequence[Mapping], policy: dict[str, Any]) -> list[dict[str, Any]]:
+def _shown_parts(settings: AskedConfig, parts: Sequence[Mapping], policy: dict[str, Any]) -> list[dict[str, Any]]:
     kept = [part for part in parts if part["type"] != "image" or settings.images == "send"]
     return [{**part, "resize": policy} if part["type"] == "image" else dict(part) for part in kept]
 
