@@ -4,7 +4,6 @@ import difflib
 import json
 import shlex
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from model_adapters import AdapterError
 from vlrlcd.config import Config, check
 from vlrlcd.errors import UserError
-from vlrlcd.processes.leaving import leave
+from vlrlcd.processes import leaving
 
 
 def parse_config(description: str, default_config: str | None = None, argv: list[str] | None = None) -> Config:
@@ -68,18 +67,8 @@ def to_dict(config: Any) -> dict:
 
 
 def run(main: Callable[[], Any]) -> None:
-    """Runs a script's main; a user's mistake ends in its sentence on stderr and exit code 2, without a stack trace.
-
-    Of several processes that stumble over the same, the first one speaks.
-    """
-    try:
-        main()
-    except (UserError, AdapterError) as error:
-        leave(2, f"error: {error}", own_fault=True)
-    except KeyboardInterrupt:
-        leave(1, "stopped before anything was begun", own_fault=True)
-    except Exception:
-        leave(1, traceback.format_exc(), own_fault=False)
+    """Runs a script's main, as `leaving.run` does; what a model's adapter refuses is a user's mistake too."""
+    leaving.run(main, (UserError, AdapterError))
 
 
 def same_command(script: str, config: str | Path, argv: list[str] | None = None) -> str:

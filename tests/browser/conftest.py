@@ -1,5 +1,6 @@
 """Pages in a real browser: Chromium as the system has it, axe-core as `package.json` pins it."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.report.run_folder import plant, write_run
+from tests.report.run_folder import change_lines, plant, write_predictions, write_run
 from vlrlcd.report import write_report
+from vlrlcd.report.compare import write_comparison
 
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
@@ -47,9 +49,9 @@ class Opened:
         ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The browser."""
+    """The browser; its event loop must not outlive the file, or no other test of the process could have one."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -103,3 +105,27 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_run(tmp_path_factory.mktemp("shown") / "planted")
     plant(folder)
     return write_report(folder)
+
+
+@pytest.fixture(scope="session")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs side by side; the second has other settings, answers and curves."""
+    folder = tmp_path_factory.mktemp("compared")
+    first, second = write_run(folder / "first"), write_run(folder / "a-second-run-with-quite-a-long-name", 50, 90)
+    for run in (first, second):
+        change_lines(run / "metrics.jsonl", {"seconds": {"train": 0.1, "load": 0.2}})
+        (run / "run.json").write_text(json.dumps(json.loads((run / "run.json").read_text()) | {"name": run.name}))
+    write_predictions(second, {"mended": 16, "broken": 3, "still_wrong": 4, "still_right": 7})
+    (second / "config.yaml").write_text((second / "config.yaml").read_text().replace("candidates: 8", "candidates: 16"))
+    return write_comparison([first, second], folder / "compare.html")
+
+
+@pytest.fixture(scope="session")
+def planted_comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs side by side whose every text is HTML that calls `planted()`."""
+    folders = [write_run(tmp_path_factory.mktemp("compared") / name) for name in ("first", "second")]
+    for folder in folders:
+        plant(folder)
+    settings = folders[1] / "config.yaml"
+    settings.write_text(settings.read_text().replace("ldl_grpo", "another"))
+    return write_comparison(folders, folders[0].parent / "compare.html")

@@ -1,4 +1,4 @@
-"""axe finds nothing serious on the run page, groups closed and open: light and dark, phone and desktop."""
+"""axe finds nothing serious on the page of one run and of several: light and dark, phone and desktop, rows open."""
 
 import pytest
 
@@ -7,8 +7,9 @@ from tests.browser.conftest import DESKTOP, PHONE
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_the_run_page(show, report, axe, scheme, viewport):
-    opened = show(report, viewport=viewport, color_scheme=scheme)
+@pytest.mark.parametrize("name", ["report", "comparison"])
+def test_the_pages(show, request, name, axe, scheme, viewport):
+    opened = show(request.getfixturevalue(name), viewport=viewport, color_scheme=scheme)
     opened.open_all(":nth-of-type(2n+1), :not(.item)")
     assert opened.faults(axe) == []
 

@@ -5,6 +5,7 @@ import io
 import re
 from collections import Counter
 from functools import reduce
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -179,15 +180,24 @@ def test_a_gap_in_a_quantity_breaks_its_curve(run):
 def test_an_unfinished_run_says_so(run):
     for name in ("eval.json", "run.json"):
         (run / name).unlink()
+    change_lines(run / "metrics.jsonl", *({"step": step} for step in range(40)))
     page = page_of(run)
     assert "Not evaluated yet" in page
     assert "Sampling 18.0 s" in words(page)
+    assert "Steps, stage 1 40" in words(page) and "Steps, stage 2 60" in words(page)
 
 
-@pytest.mark.parametrize("make", [True, False])
-def test_a_folder_without_a_run_is_refused(tmp_path, make):
+@pytest.mark.parametrize(
+    ("make", "wrong"),
+    [
+        (lambda folder: None, "does not exist"),
+        (Path.mkdir, "is empty"),
+        (Path.touch, "is a file"),
+        (lambda folder: (folder / "student").mkdir(parents=True), r"holds no run \(none of config.yaml, .*run.json\)"),
+    ],
+)
+def test_a_folder_without_a_run_is_refused(tmp_path, make, wrong):
     folder = tmp_path / "nothing"
-    if make:
-        folder.mkdir()
-    with pytest.raises(UserError, match=r"nothing holds no run.*runs/quickstart"):
+    make(folder)
+    with pytest.raises(UserError, match=f"nothing {wrong}: give the folder that train.py made, such as runs/NAME"):
         write_report(folder)

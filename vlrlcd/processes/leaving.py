@@ -4,9 +4,13 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, NoReturn
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tqdm import tqdm
+
+from vlrlcd.errors import UserError
 
 if TYPE_CHECKING:
     from vlrlcd.processes.siblings import Siblings
@@ -16,6 +20,21 @@ HOLD_BACK_S = 5.0
 
 siblings: "Siblings | None" = None
 """The processes of this machine, once they have met."""
+
+
+def run(main: Callable[[], Any], mistakes: tuple[type[Exception], ...] = (UserError,)) -> None:
+    """Runs a script's main; a user's mistake ends in its sentence on stderr and exit code 2, without a stack trace.
+
+    Of several processes that stumble over the same, the first one speaks.
+    """
+    try:
+        main()
+    except mistakes as error:
+        leave(2, f"error: {error}", own_fault=True)
+    except KeyboardInterrupt:
+        leave(1, "stopped before anything was begun", own_fault=True)
+    except Exception:
+        leave(1, traceback.format_exc(), own_fault=False)
 
 
 def leave(code: int, words: str, own_fault: bool) -> NoReturn:

@@ -1,7 +1,7 @@
 """Curves as geometry of small SVGs, one per quantity and stage."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -51,20 +51,48 @@ class StageCurves:
 
 def stage_curves(run: Run) -> list[StageCurves]:
     """Every numeric quantity in `metrics.jsonl` as a curve, known ones first; nested mappings share one figure."""
-    stages = dict.fromkeys(str(row.get("stage")) for row in run.metrics)
-    return [StageCurves(STAGE_HEADINGS.get(stage, plain(stage)), _curves(run.metrics, stage)) for stage in stages]
+    return [
+        StageCurves(
+            heading(stage),
+            [
+                curve(*titled(quantity), [(plain(name), points) for name, points in by_name.items()])
+                for quantity, by_name in quantities(run.metrics, stage).items()
+            ],
+        )
+        for stage in stages(run.metrics)
+    ]
 
 
-def _curves(metrics: list[dict[str, Any]], stage: str) -> list[Curve]:
+def stages(metrics: list[dict[str, Any]]) -> list[str]:
+    """The stages that logged a step, in their order."""
+    return list(dict.fromkeys(str(row.get("stage")) for row in metrics))
+
+
+def heading(stage: str) -> str:
+    """A stage as a heading."""
+    return STAGE_HEADINGS.get(stage, plain(stage))
+
+
+def titled(quantity: str) -> tuple[str, str]:
+    """Title of a quantity and what it means, the latter empty for what no table names."""
+    return CURVES.get(quantity, (plain(quantity), ""))
+
+
+def known_first(names: Iterable[str]) -> list[str]:
+    """Quantities in the order of the page."""
+    return sorted(names, key=lambda name: list(CURVES).index(name) if name in CURVES else len(CURVES))
+
+
+def quantities(metrics: list[dict[str, Any]], stage: str) -> dict[str, dict[str, Points]]:
+    """What a stage measured, by quantity and, of a nested mapping, by name; NaN where there is no value."""
     # A step that a resumed run did again counts once, as it was done last.
-    quantities: dict[str, dict[str, dict[float, float]]] = {}
+    found: dict[str, dict[str, dict[float, float]]] = {}
     for row in metrics:
         if str(row.get("stage")) == stage and (step := number(row.get("step"))) is not None:
             for quantity, name, value in _values(row):
-                quantities.setdefault(quantity, {}).setdefault(name, {})[step] = value
-    order = sorted(quantities, key=lambda name: list(CURVES).index(name) if name in CURVES else len(CURVES))
-    figures = {quantity: _in_order(quantities[quantity]) for quantity in order}
-    return [_curve(quantity, series) for quantity, series in figures.items() if _measured(series)]
+                found.setdefault(quantity, {}).setdefault(name, {})[step] = value
+    figures = {quantity: _in_order(found[quantity]) for quantity in known_first(found)}
+    return {quantity: by_name for quantity, by_name in figures.items() if measured(by_name.values())}
 
 
 def _in_order(series: dict[str, dict[float, float]]) -> dict[str, Points]:
@@ -87,31 +115,40 @@ def _drawable(value: float | None) -> float:
     return value if abs(value) > 1 / LARGEST else 0.0
 
 
-def _measured(series: dict[str, Points]) -> bool:
-    return any(not math.isnan(value) for points in series.values() for _, value in points)
+def measured(series: Iterable[Points]) -> bool:
+    """Whether any of the points has a value."""
+    return any(not math.isnan(value) for points in series for _, value in points)
 
 
-def _curve(quantity: str, series: dict[str, Points]) -> Curve:
-    title, explained = CURVES.get(quantity, (plain(quantity), ""))
-    thin = {name: _thinned(points) for name, points in series.items()}
-    values = [value for points in thin.values() for _, value in points if not math.isnan(value)]
-    steps = [step for points in thin.values() for step, _ in points]
+def isolated(points: Points) -> list[int]:
+    """The places of the values that have no value before and none after them."""
+    known = [False, *(not math.isnan(value) for _, value in points), False]
+    return [place for place in range(len(points)) if known[place : place + 3] == [False, True, False]]
+
+
+def curve(title: str, explained: str, series: list[tuple[str, Points]]) -> Curve:
+    """A figure of lines with their names; at least one of them has a value, one without points is said as absent."""
+    thin = [_thinned(points) for _, points in series]
+    values = [value for points in thin for _, value in points if not math.isnan(value)]
+    drawn = [step for points in thin for step, _ in points]
+    steps = [step for _, points in series for step, _ in points]
     axis = _axis(min(values), max(values))
     low, high = axis[0], axis[-1]
     return Curve(
         title=title,
         help=explained,
         lines=[
-            _line(name, points, series[name], (min(steps), max(steps)), (low, high)) for name, points in thin.items()
+            _line(name, points, measured, (min(drawn), max(drawn)), (low, high))
+            for points, (name, measured) in zip(thin, series, strict=True)
         ],
         ticks=[(_y(tick, low, high), short(tick)) for tick in axis],
-        first_step=f"{min(points[0][0] for points in series.values()):.0f}",
-        last_step=f"{max(points[-1][0] for points in series.values()):.0f}",
+        first_step=f"{min(steps):.0f}",
+        last_step=f"{max(steps):.0f}",
     )
 
 
 def _thinned(points: Points) -> Points:
-    size = math.ceil(len(points) / MOST_POINTS)
+    size = math.ceil(len(points) / MOST_POINTS) or 1
     buckets = [points[start : start + size] for start in range(0, len(points), size)]
     return [(_mean([step for step, _ in bucket]), _mean([value for _, value in bucket])) for bucket in buckets]
 
@@ -139,7 +176,7 @@ def _line(name: str, points: Points, measured: Points, steps: tuple[float, float
     drawn = [(_x(step, *steps), _y(value, *values)) for step, value in points]
     pieces = [list(piece) for missing, piece in groupby(drawn, key=lambda point: math.isnan(point[1])) if not missing]
     last = [value for _, value in measured if not math.isnan(value)][-1:]
-    return Line(plain(name), [_polyline(piece) for piece in pieces], short(last[0]) if last else ABSENT)
+    return Line(name, [_polyline(piece) for piece in pieces], short(last[0]) if last else ABSENT)
 
 
 def _polyline(piece: Points) -> str:

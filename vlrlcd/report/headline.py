@@ -1,5 +1,6 @@
 """What was trained on what, and where the time went."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,11 +82,8 @@ def _said(value: Any) -> str:
 
 
 def _steps(run: Run) -> dict[str, int]:
-    last: dict[str, int] = {}
-    for row in run.metrics:
-        if number(row.get("step")) is not None:
-            last[str(row.get("stage"))] = int(row["step"])
-    return last
+    done = {(str(row.get("stage")), step) for row in run.metrics if (step := number(row.get("step"))) is not None}
+    return Counter(stage for stage, _ in done)
 
 
 def _trained(run: Run) -> str | None:

@@ -48,8 +48,8 @@ def write_page(path: Path, html: str) -> Path:
     return path
 
 
-def report(run: Run, live: bool = False) -> Page:
-    """The page of a run; a live one asks its server again and again whether the run has gone on."""
+def report(run: Run, live: str = "") -> Page:
+    """The page of a run; one that is served live names the state that it shows and asks its server for the next."""
     notes = list(run.notes)
     shown_groups, shown_answers = _groups(run, notes), _answers(run, notes)
     return Page(

@@ -13,6 +13,7 @@ from vlrlcd.errors import UserError
 from vlrlcd.report.lines import rows
 
 FILES = ("config.yaml", "metrics.jsonl", "samples.jsonl", "eval.json", "run.json")
+EMPTY = "is empty"
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,21 @@ def read_run(folder: Path | str) -> Run:
     Raises:
         UserError: the folder is missing or holds none of the files that a run leaves.
     """
-    folder = Path(folder)
-    if not any((folder / name).is_file() for name in FILES):
-        raise UserError(
-            f"{folder} holds no run (none of {', '.join(FILES)}): give the folder that train.py made, "
-            "such as runs/quickstart."
-        )
+    require_run(Path(folder))
+    return read_what_is_there(Path(folder))
+
+
+def require_run(folder: Path, may_be_empty: bool = False) -> None:
+    """Raises UserError where the folder is missing or holds none of a run's files; an empty one may be let pass."""
+    if any((folder / name).is_file() for name in FILES):
+        return
+    wrong = _wrong_with(folder)
+    if wrong != EMPTY or not may_be_empty:
+        raise UserError(f"{folder} {wrong}: give the folder that train.py made, such as runs/NAME.")
+
+
+def read_what_is_there(folder: Path) -> Run:
+    """Reads a run folder in which there may be nothing yet."""
     notes: list[str] = []
     return Run(
         folder=folder,
@@ -75,6 +85,14 @@ def mapping(value: Any) -> dict[str, Any]:
 def sequence(value: Any) -> list[Any]:
     """The value if it is a list, an empty one for anything else."""
     return value if isinstance(value, list) else []
+
+
+def _wrong_with(folder: Path) -> str:
+    if not folder.exists():
+        return "does not exist"
+    if not folder.is_dir():
+        return "is a file"
+    return f"holds no run (none of {', '.join(FILES)})" if any(folder.iterdir()) else EMPTY
 
 
 def _text(path: Path) -> str:

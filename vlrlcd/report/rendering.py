@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,18 @@ TEMPLATES = Path(__file__).parent / "templates"
 class Page:
     """A rendered page with the policy that it asks a browser to keep."""
 
-    def __init__(self, template: str, live: bool = False, **values: Any):
+    def __init__(self, template: str, live: str = "", scripts: Sequence[str] = ("browse.js",), **values: Any):
         """Renders.
 
         Args:
             template: its file.
-            live: the page asks its server for changes, which its policy then allows.
+            live: the state of the run that the page shows. The page asks its server for another, which its policy then
+                allows; a page without it asks nobody.
+            scripts: files of what else the page runs.
             values: what the template names.
         """
-        scripts = [_script(name) for name in ("browse.js", "live.js")[: 1 + live]]
-        self.policy = _policy(scripts, live)
+        scripts = [_script(name) for name in [*scripts, *["live.js"] * bool(live)]]
+        self.policy = _policy(scripts, bool(live))
         self.html = (
             _environment()
             .get_template(template)
@@ -47,7 +50,7 @@ def _policy(scripts: list[str], live: bool) -> str:
         "default-src 'none'",
         "img-src data:",
         "style-src 'unsafe-inline'",
-        "script-src " + " ".join(f"'sha256-{one}'" for one in hashes),
+        *["script-src " + " ".join(f"'sha256-{one}'" for one in hashes)] * bool(hashes),
         *["connect-src 'self'"] * live,
         "base-uri 'none'",
         "form-action 'none'",
