@@ -22,6 +22,7 @@ from vlrlcd.engine import deepspeed_settings, zero_stage
 from vlrlcd.errors import UserError
 from vlrlcd.evaluation.evaluate import Questions
 from vlrlcd.group import Group
+from vlrlcd.judging.judges import open_judge
 from vlrlcd.methods import METHODS
 from vlrlcd.processes import ranks
 from vlrlcd.ranking.scorers import SCORERS, Scorer
@@ -84,6 +85,7 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
 
     def checked_anchors() -> ReadyAnchors:
         check_images([*train, *held_out])
+        _check_judge(config, card, train)
         _check_oracle(config, card, train)
         command = same_command("scripts/collect_anchors.py", source)
         return ready_anchors(config, card, templates, train, command)
@@ -206,6 +208,13 @@ def _check_oracle(config: Config, card: Card, train: list[Example]) -> None:
                 f"{example.place}: ranking.control=oracle needs an answer that can be checked, and this row has none; "
                 "choose another control or a data set with choices and answers."
             )
+
+
+def _check_judge(config: Config, card: Card, train: list[Example]) -> None:
+    method = METHODS[config.stage2.method]
+    if method and method.supervision and method.supervision.judged:
+        with open_judge(config, card, train):
+            pass
 
 
 def _check_precision(config: Config) -> None:

@@ -61,7 +61,8 @@ def print_results(run: RunFolder, job: Job, config: Config, page: Path) -> None:
         print_evaluation(f"{job.card.title}, {config.evaluation.split}", stages)
     for stage, spent in run.facts()["spent"].items():
         drawn = f"{spent['candidates']:,} candidates, " if spent["candidates"] else ""
-        print(f"{stage:<13} {spent['optimiser_steps']:,} optimiser steps, {drawn}{spent['seconds']:.1f} s")
+        judged = f"{spent['judged']:,} of them judged, " if spent["judged"] else ""
+        print(f"{stage:<13} {spent['optimiser_steps']:,} optimiser steps, {drawn}{judged}{spent['seconds']:.1f} s")
     aucs = [value for value in run.logged("stage2", "auc") if value is not None]
     if aucs:
         print(f"\nself-ranking  within-group AUC against correctness {fmean(aucs):.3f}, mean of {len(aucs)} steps")

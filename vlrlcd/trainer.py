@@ -2,7 +2,8 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from transformers.utils import logging as transformers_logging
@@ -14,6 +15,7 @@ from vlrlcd.errors import UserError
 from vlrlcd.evaluation.evaluate import Destination, evaluate
 from vlrlcd.group import Group
 from vlrlcd.job import Job, prepare
+from vlrlcd.judging.judges import Judge, open_judge
 from vlrlcd.loader import GroupLoader, shuffled_anchors
 from vlrlcd.methods import METHODS, Preference, Step, sample_candidates, sft_step
 from vlrlcd.processes import ranks
@@ -91,6 +93,7 @@ class Trainer:
             stage: {
                 "optimiser_steps": steps * self.updates[stage],
                 "candidates": sum(self.folder.logged(stage, "drawn")),
+                "judged": sum(self.folder.logged(stage, "judged")),
                 "seconds": sum(sum(row.values()) for row in self.folder.logged(stage, "seconds")),
             }
             for stage, steps in self.steps.items()
@@ -111,20 +114,30 @@ class Trainer:
 
     def _prefer(self) -> None:
         """Stage II: from p_sft to the student."""
+        with self._judge() as judge:
+            self._prefer_with(judge)
+
+    def _judge(self) -> AbstractContextManager[Judge | None]:
+        """Whom the method asks about candidates; the first process speaks for all."""
+        judged = self.method and self.method.supervision and self.method.supervision.judged
+        return open_judge(self.config, self.job.card, self.job.train) if judged and ranks.first() else nullcontext()
+
+    def _prefer_with(self, judge: Judge | None) -> None:
         engine = self._engine(self.folder.path / "stage1", "stage2")
         self._evaluate(engine, "stage1")
         if self.steps["stage2"]:
-            self._learn(engine, "stage2", self._stage2_step(engine))
+            self._learn(engine, "stage2", self._stage2_step(engine, judge))
             self._evaluate(engine, "stage2")
         self._export(engine, "student", then="done")
 
     def _sft_step(self, engine: Engine) -> OneStep:
         return lambda groups, step, update: sft_step(engine, self.config, groups, self.clock)
 
-    def _stage2_step(self, engine: Engine) -> OneStep:
+    def _stage2_step(self, engine: Engine, judge: Judge | None) -> OneStep:
         if not self.method.supervision:
             return self._sft_step(engine)
-        preference = Preference(engine, self.config, self._ranker(), self._scale(engine), self.clock)
+        ranker = replace(self._ranker(), judge=judge)
+        preference = Preference(engine, self.config, ranker, self._scale(engine), self.clock)
 
         def one_step(groups: list[Group], step: int, update: int) -> Step:
             if update == 0:

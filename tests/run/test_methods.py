@@ -18,7 +18,13 @@ def stage1(inputs, distributed, tmp_path_factory):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_trains(inputs, distributed, tmp_path, name):
-    settings = {"stage2.method": name, "stage2.learning_rate": 1e-2, "evaluation.split": "", "data.train_limit": 8}
+    settings = {
+        "judge.kind": "rule",
+        "stage2.method": name,
+        "stage2.learning_rate": 1e-2,
+        "evaluation.split": "",
+        "data.train_limit": 8,
+    }
     run = train(config_of(inputs, settings, {"run.root": tmp_path}), "it")
     steps = [row for row in lines(run / "metrics.jsonl") if row["stage"] == "stage2"]
     assert len(steps) == (0 if name == "sft" else 2)

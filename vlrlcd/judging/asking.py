@@ -47,24 +47,25 @@ class AskingJudge:
         todo = self.missing(games)
         return estimate(todo, self.model, self.store, self._settings, prices, batches=False)
 
-    def ask(self, games: Sequence[Game], limits: Limits) -> Collection:
-        """Asks for what the store lacks, then once more for verdicts that cannot be read. A signal lets what is in
-        flight come back.
+    def ask(self, games: Sequence[Game], limits: Limits, interruptible: bool = True) -> Collection:
+        """Asks for what the store lacks, then once more for verdicts that cannot be read.
+
+        A signal lets what is in flight come back, where `interruptible`.
 
         Raises:
             UserError: as `vlrlcd.anchors.collect.collect`.
         """
-        done = self._collected([self._first(game) for game in games], limits)
+        done = self._collected([self._first(game) for game in games], limits, interruptible)
         if done.stopped or not (again := missing(self._again(games), self.store)):
             return done
-        return _joined(done, self._collected(again, limits.after(done.sent, done.usd)))
+        return _joined(done, self._collected(again, limits.after(done.sent, done.usd), interruptible))
 
     def verdicts(self, games: Sequence[Game]) -> list[Verdict | None]:
         """What is known of each game; None while something is to be asked."""
         return [self._verdict(game) for game in games]
 
-    def _collected(self, asks: Sequence[Ask], limits: Limits) -> Collection:
-        return collect(asks, self.model, self.store, self._settings, limits, interruptible=True)
+    def _collected(self, asks: Sequence[Ask], limits: Limits, interruptible: bool) -> Collection:
+        return collect(asks, self.model, self.store, self._settings, limits, interruptible)
 
     def _verdict(self, game: Game) -> Verdict | None:
         if not (first := self.store.get(self._first(game).key)):

@@ -41,8 +41,8 @@ class Judge(Protocol):
     def estimate(self, games: Sequence[Game]) -> list[str]:
         """Lines for people: what asking for them would take. Raises UserError."""
 
-    def ask(self, games: Sequence[Game], limits: Limits) -> Collection:
-        """Asks for what is missing, within the limits. Raises UserError."""
+    def ask(self, games: Sequence[Game], limits: Limits, interruptible: bool = True) -> Collection:
+        """Asks for what is missing, within the limits; a signal ends it, unless others listen. Raises UserError."""
 
     def verdicts(self, games: Sequence[Game]) -> list[Verdict | None]:
         """The verdict of each game, None where it is still missing; asks nobody."""

@@ -44,7 +44,7 @@ class RuleJudge:
         """Nothing to pay."""
         return ["0 calls: the rule asks nobody"]
 
-    def ask(self, games: Sequence[Game], limits: Limits) -> Collection:
+    def ask(self, games: Sequence[Game], limits: Limits, interruptible: bool = True) -> Collection:
         """Nobody is asked. Raises UserError for limits, which mean nothing here."""
         if not limits.free:
             raise UserError("--max-calls and --max-usd mean nothing for judge.kind=rule, which asks nobody: omit them.")

@@ -48,14 +48,15 @@ class Preference:
     def learn(self, groups: list[Group], step: int) -> Step:
         """Adds up the gradient of the rollout."""
         with self.clock("train"):
-            rows = zip(groups, self._gradient(groups), strict=True)
+            supervision, rows = self.method.supervision, zip(groups, self._gradient(groups), strict=True)
             own = [
                 group_record(group, self.ranking, b, done, step) for b, (group, done) in enumerate(rows) if group.weight
             ]
             records = ranks.collected(own)
         tokens = sum(candidate["tokens"] for record in records for candidate in record["candidates"])
         beta = self.config.stage2.beta if self.method.objective.keeps_close else 0.0
-        return Step(preference_figures(records, beta), records, tokens)
+        judged = {"judged": sum(len(record["candidates"]) for record in records)} if supervision.judged else {}
+        return Step(preference_figures(records, beta) | judged, records, tokens)
 
     def _gradient(self, groups: list[Group]) -> list[Outcome]:
         engine, settings, objective = self.engine, self.config.stage2, self.method.objective

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from vlrlcd.methods.objectives import DPO, GRPO, LDL, PPO, Objective
-from vlrlcd.methods.supervision import ANCHOR_OVER_SAMPLE, MARGINS, OWN_VERDICT, Supervision
+from vlrlcd.methods.supervision import ANCHOR_OVER_SAMPLE, JUDGE_VERDICT, MARGINS, OWN_VERDICT, Supervision
 
 
 @dataclass(frozen=True)
@@ -25,5 +25,6 @@ METHODS: dict[str, Method | None] = {
     "self_ppo": Method(OWN_VERDICT, PPO),
     "anchorrank_dpo": Method(MARGINS, DPO),
     "ldl_grpo": Method(MARGINS, LDL),
+    "teacher_judge_grpo": Method(JUDGE_VERDICT, GRPO),
 }
 """The seven of the paper, and one contrast [the names: paper; teacher_judge_grpo: ours]. `sft` has no stage II."""

@@ -14,6 +14,7 @@ from typing import TypeVar
 import torch
 from torch import distributed
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -58,6 +59,17 @@ def collected(own: Sequence[T]) -> list[T]:
     nothing, shares = object(), [None] * count()
     distributed.all_gather_object(shares, list(own), group=_group())
     return [item for item in chain(*zip_longest(*shares, fillvalue=nothing)) if item is not nothing]
+
+
+def asked_once(own: Sequence[T], work: Callable[[list[T]], list[R]]) -> list[R]:
+    """What `work` gives in the first process for the items of all, each process its own items' share of it."""
+    if count() == 1:
+        return work(list(own))
+    shares: list[list[T]] = [[] for _ in range(count())]
+    distributed.all_gather_object(shares, list(own), group=_group())
+    found = once(lambda: work(list(chain(*shares))))
+    start = sum(len(share) for share in shares[: rank()])
+    return found[start : start + len(own)]
 
 
 def summed(value: float) -> float:

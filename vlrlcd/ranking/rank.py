@@ -11,6 +11,7 @@ from vlrlcd.data.prompts import Templates
 from vlrlcd.draws import generator
 from vlrlcd.engine import Engine
 from vlrlcd.group import Group, copies, padded
+from vlrlcd.judging.judges import Judge
 from vlrlcd.prefix_branches import pack
 from vlrlcd.ranking.distribution import Scale, label_distribution, tied
 from vlrlcd.ranking.scorers import SCORERS, mean_logps
@@ -18,12 +19,13 @@ from vlrlcd.ranking.scorers import SCORERS, mean_logps
 
 @dataclass(frozen=True)
 class Ranker:
-    """Everything that a ranking depends on besides the groups; tau and gamma are set by then."""
+    """Everything that a ranking depends on besides the groups and the scale; `judge` where a method asks one."""
 
     templates: Templates
     settings: RankingConfig
     seed: int
     prompts_per_pass: int
+    judge: Judge | None = None
 
 
 @dataclass(frozen=True)
