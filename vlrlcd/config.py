@@ -245,6 +245,9 @@ class RankingConfig:
         tau: scale of r in D; 0 calibrates it once on the first batches.
         gamma: slope of the positive-unlabelled factor; 0 is 1 / tau.
         calibration_steps: batches that the calibration samples.
+        probe_every: steps between probes: image_gain, by how much a student's own answers are likelier with their
+            images than with blank ones, and order_bias, by how much a verdict leans to whatever is called the
+            candidate; 0 leaves them out.
         control: none, or what is put in the signal's place to see whether it teaches: anchors_shuffled between prompts,
             d_permuted within the group, d_uniform, no_anchor (the student's own mean log-prob as r), oracle
             (correctness as r).
@@ -255,6 +258,7 @@ class RankingConfig:
     tau: float = 0.0
     gamma: float = 0.0
     calibration_steps: int = 4
+    probe_every: int = 10
     control: Control = "none"
 
 
@@ -419,6 +423,10 @@ def check(config: Config) -> None:
         "stage1.prompts_per_step": config.stage1.prompts_per_step,
         "stage2.prompts_per_step": config.stage2.prompts_per_step,
         "stage2.q_temperature": config.stage2.q_temperature,
+        "stage2.updates": config.stage2.updates,
+        "stage2.clip": config.stage2.clip,
+        "stage2.dpo_beta": config.stage2.dpo_beta,
+        "stage2.value_learning_rate": config.stage2.value_learning_rate,
         "engine.prompts_per_pass": config.engine.prompts_per_pass,
         "engine.gradient_clipping": config.engine.gradient_clipping,
         "evaluation.prompts_per_pass": config.evaluation.prompts_per_pass,
@@ -433,6 +441,9 @@ def check(config: Config) -> None:
         "stage1.epochs": config.stage1.epochs,
         "stage2.epochs": config.stage2.epochs,
         "stage2.beta": config.stage2.beta,
+        "stage2.discount": config.stage2.discount,
+        "stage2.gae_lambda": config.stage2.gae_lambda,
+        "stage2.value_weight": config.stage2.value_weight,
         "ranking.tau": config.ranking.tau,
         "ranking.gamma": config.ranking.gamma,
         "model.min_pixels": config.model.min_pixels,
@@ -440,6 +451,7 @@ def check(config: Config) -> None:
         "data.train_limit": config.data.train_limit,
         "evaluation.limit": config.evaluation.limit,
         "run.save_every": config.run.save_every,
+        "ranking.probe_every": config.ranking.probe_every,
         "stage1.learning_rate": config.stage1.learning_rate,
         "stage2.learning_rate": config.stage2.learning_rate,
         "engine.weight_decay": config.engine.weight_decay,

@@ -7,14 +7,15 @@ from vlrlcd import losses
 from vlrlcd.clock import Clock
 from vlrlcd.config import Config
 from vlrlcd.engine import Engine
-from vlrlcd.group import Group, padded, weights
+from vlrlcd.group import Group, padded, passes, weights
 from vlrlcd.methods.objectives import Answers, log_q
 from vlrlcd.methods.rollout import sample_candidates
-from vlrlcd.methods.step import Step, passes
+from vlrlcd.methods.step import Step
 from vlrlcd.methods.table import METHODS
 from vlrlcd.prefix_branches import Branches, pack
 from vlrlcd.processes import ranks
 from vlrlcd.ranking.distribution import Scale
+from vlrlcd.ranking.probes import image_gain, order_bias
 from vlrlcd.ranking.rank import Ranker, Ranking
 from vlrlcd.records import Outcome, group_record, preference_figures
 
@@ -32,6 +33,7 @@ class Preference:
         self.ranking: Ranking | None = None
         # log-probs and values by pass, as they were when the rollout ended
         self._old: list[tuple[Tensor, Tensor]] = []
+        self._probed: dict[str, float | None] = {}
 
     def draw(self, groups: list[Group], step: int) -> None:
         """Candidates of every group."""
@@ -44,6 +46,16 @@ class Preference:
         with self.clock("rank"):
             self.ranking = self.method.supervision.rank(self.engine, self.ranker, groups, self.scale, step)
             self._old = []
+        self._probe(groups, step)
+
+    def _probe(self, groups: list[Group], step: int) -> None:
+        every, scorer = self.config.ranking.probe_every, self.method.supervision.scorer
+        self._probed = {}
+        if every and step % every == 0:
+            with self.clock("probe"):
+                self._probed["image_gain"] = image_gain(self.engine, self.ranker, groups)
+                if scorer and scorer(self.config.ranking) == "verdict":
+                    self._probed["order_bias"] = order_bias(self.engine, self.ranker, groups)
 
     def learn(self, groups: list[Group], step: int) -> Step:
         """Adds up the gradient of the rollout."""
@@ -56,7 +68,7 @@ class Preference:
         tokens = sum(candidate["tokens"] for record in records for candidate in record["candidates"])
         beta = self.config.stage2.beta if self.method.objective.keeps_close else 0.0
         judged = {"judged": sum(len(record["candidates"]) for record in records)} if supervision.judged else {}
-        return Step(preference_figures(records, beta) | judged, records, tokens)
+        return Step(preference_figures(records, beta) | self._probed | judged, records, tokens)
 
     def _gradient(self, groups: list[Group]) -> list[Outcome]:
         engine, settings, objective = self.engine, self.config.stage2, self.method.objective

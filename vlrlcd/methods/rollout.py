@@ -2,8 +2,7 @@
 
 from vlrlcd.config import Config
 from vlrlcd.engine import Engine
-from vlrlcd.group import Group, fold
-from vlrlcd.methods.step import passes
+from vlrlcd.group import Group, fold, passes
 from vlrlcd.sampling import SamplingSettings, uniforms
 
 

@@ -6,7 +6,7 @@ from vlrlcd import losses
 from vlrlcd.clock import Clock
 from vlrlcd.config import Config
 from vlrlcd.engine import Engine
-from vlrlcd.group import Group, weights
+from vlrlcd.group import Group, passes, weights
 from vlrlcd.prefix_branches import pack
 from vlrlcd.processes import ranks
 
@@ -18,11 +18,6 @@ class Step:
     figures: dict
     samples: list[dict]
     tokens: int
-
-
-def passes(items: list, size: int) -> list[list]:
-    """The items in runs of at most `size`."""
-    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def sft_step(engine: Engine, config: Config, groups: list[Group], clock: Clock) -> Step:

@@ -52,13 +52,12 @@ def _own_likelihood(adapter: ModelAdapter, templates: Templates, group: Group) -
     return JudgePrompt(group.row, [*(candidate.tokens for candidate in group.candidates), group.anchor_tokens])
 
 
-def _asked(template: str, shows_anchor: bool = True) -> Layout:
-    """A question about every text, to be answered at the last place of its branch."""
+def _asked(template: str, variables: Callable[[str, str], dict[str, str]]) -> Layout:
+    """A question about every text, to be answered at the last place of its branch; `variables` of (text, anchor)."""
 
     def layout(adapter: ModelAdapter, templates: Templates, group: Group) -> JudgePrompt:
         texts = [*(candidate.text for candidate in group.candidates), group.anchor]
-        shown = {"anchor": group.anchor} if shows_anchor else {}
-        prompts = [templates.render(template, group.example, candidate=text, **shown) for text in texts]
+        prompts = [templates.render(template, group.example, **variables(text, group.anchor)) for text in texts]
         shared, rests = common_prefix([adapter.encode_text(prompt, group.row.image_ids) for prompt in prompts])
         if any(token in adapter.placeholder_ids for rest in rests for token in rest):
             raise UserError(
@@ -68,6 +67,18 @@ def _asked(template: str, shows_anchor: bool = True) -> Layout:
         return JudgePrompt(replace(group.row, ids=shared), [(*rest, adapter.stop_ids[0]) for rest in rests])
 
     return layout
+
+
+def _beside_anchor(text: str, anchor: str) -> dict[str, str]:
+    return {"candidate": text, "anchor": anchor}
+
+
+def _turned(text: str, anchor: str) -> dict[str, str]:
+    return {"candidate": anchor, "anchor": text}
+
+
+def _alone(text: str, anchor: str) -> dict[str, str]:
+    return {"candidate": text}
 
 
 def yes_and_no(adapter: ModelAdapter) -> tuple[Tokens, Tokens]:
@@ -116,12 +127,13 @@ def _expected_grade(adapter: ModelAdapter) -> Read:
 
 SCORERS = {
     "likelihood": Scorer(_likelihood),
-    "verdict": Scorer(_asked("judge"), _yes_over_no),
-    "rating": Scorer(_asked("rate"), _expected_grade),
+    "verdict": Scorer(_asked("judge", _beside_anchor), _yes_over_no),
+    "rating": Scorer(_asked("rate", _beside_anchor), _expected_grade),
     "own_likelihood": Scorer(_own_likelihood),
-    "assessment": Scorer(_asked("assess", shows_anchor=False), _yes_over_no),
+    "assessment": Scorer(_asked("assess", _alone), _yes_over_no),
+    "verdict_turned": Scorer(_asked("judge", _turned), _yes_over_no),
 }
-"""The first three are choices of `ranking.scorer`; a control and self_ppo use the others."""
+"""The first three are choices of `ranking.scorer`; a control, self_ppo and the probe of order bias use the others."""
 
 
 def mean_logps(logps_N: Tensor, branches: Branches) -> Tensor:
