@@ -270,11 +270,16 @@ class Stage1Config:
         epochs: passes over the training prompts.
         prompts_per_step: prompts of one optimiser step, over all processes and accumulation.
         learning_rate: peak of the cosine; 0 is 1e-5 for full and 2e-4 for LoRA.
+        verdict_weight: weight of a warm-up of ranking.scorer=verdict, for students too small to judge: anchors are good
+            answers, the student's own may be either; 0 leaves it out.
+        verdict_prior: share of good answers that the warm-up takes among the student's own.
     """
 
     epochs: float = 1.0
     prompts_per_step: int = 64
     learning_rate: float = 0.0
+    verdict_weight: float = 0.0
+    verdict_prior: float = 0.5
 
 
 @dataclass(kw_only=True)
@@ -441,6 +446,7 @@ def check(config: Config) -> None:
         "stage1.epochs": config.stage1.epochs,
         "stage2.epochs": config.stage2.epochs,
         "stage2.beta": config.stage2.beta,
+        "stage1.verdict_weight": config.stage1.verdict_weight,
         "stage2.discount": config.stage2.discount,
         "stage2.gae_lambda": config.stage2.gae_lambda,
         "stage2.value_weight": config.stage2.value_weight,
@@ -469,6 +475,13 @@ def check(config: Config) -> None:
         raise UserError(f"sampling.temperature={config.sampling.temperature}: candidates need a temperature above 0.")
     if not 0 < config.sampling.top_p <= 1:
         raise UserError(f"sampling.top_p={config.sampling.top_p} must lie in (0, 1].")
+    if not 0 < config.stage1.verdict_prior < 1:
+        raise UserError(f"stage1.verdict_prior={config.stage1.verdict_prior} must lie in (0, 1).")
+    if config.stage1.verdict_weight and config.ranking.scorer != "verdict":
+        raise UserError(
+            f"stage1.verdict_weight={config.stage1.verdict_weight} warms up a verdict, and ranking.scorer="
+            f"{config.ranking.scorer} asks for none; leave it out or set ranking.scorer=verdict."
+        )
     if not 0 <= config.engine.warmup < 1:
         raise UserError(f"engine.warmup={config.engine.warmup} must lie in [0, 1).")
     if config.ranking.gamma and not config.ranking.tau:

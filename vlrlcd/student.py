@@ -148,6 +148,12 @@ class Student(nn.Module):
             last_G = branches.lengths_G.cumsum(0) - 1
             return allowed_logprobs(adapter, predicting_states(adapter, batch, branches)[last_G])
 
+    def last_logprobs(self, batch: PromptBatch, branches: Branches) -> Tensor:
+        """As `score_last`, under the student and with gradient."""
+        with self._recomputing():
+            last_G = branches.lengths_G.cumsum(0) - 1
+            return allowed_logprobs(self.adapter, predicting_states(self.adapter, batch, branches)[last_G])
+
     def _states(self, batch: PromptBatch, branches: Branches, frozen: bool) -> tuple[Tensor, Tensor]:
         with self._weights(frozen) as adapter:
             hidden_NH = predicting_states(adapter, batch, branches)

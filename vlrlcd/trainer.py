@@ -17,7 +17,7 @@ from vlrlcd.group import Group
 from vlrlcd.job import Job, prepare
 from vlrlcd.judging.judges import Judge, open_judge
 from vlrlcd.loader import GroupLoader, shuffled_anchors
-from vlrlcd.methods import METHODS, Preference, Step, sample_candidates, sft_step
+from vlrlcd.methods import METHODS, Preference, Step, sample_candidates, sft_step, warm_up
 from vlrlcd.processes import ranks
 from vlrlcd.processes.start import start_processes
 from vlrlcd.processes.stopping import Stopped, listen, stop_asked, stop_if_asked
@@ -109,7 +109,8 @@ class Trainer:
         """Stage I: from the checkpoint to p_sft, a plain checkpoint of its own."""
         engine = self._engine(self.config.model.checkpoint, "stage1")
         self._evaluate(engine, "pretrained")
-        self._learn(engine, "stage1", self._sft_step(engine))
+        warms_up = self.config.stage1.verdict_weight
+        self._learn(engine, "stage1", self._warmed_step(engine) if warms_up else self._sft_step(engine))
         self._export(engine, "stage1", then="stage2")
 
     def _prefer(self) -> None:
@@ -132,6 +133,18 @@ class Trainer:
 
     def _sft_step(self, engine: Engine) -> OneStep:
         return lambda groups, step, update: sft_step(engine, self.config, groups, self.clock)
+
+    def _warmed_step(self, engine: Engine) -> OneStep:
+        """Stage I with the warm-up of the verdict."""
+        ranker = self._ranker()
+
+        def one_step(groups: list[Group], step: int, update: int) -> Step:
+            with self.clock("warm up"):
+                risk = warm_up(engine, self.config, ranker, groups, step)
+            done = sft_step(engine, self.config, groups, self.clock)
+            return replace(done, figures={**done.figures, "verdict_risk": risk})
+
+        return one_step
 
     def _stage2_step(self, engine: Engine, judge: Judge | None) -> OneStep:
         if not self.method.supervision:

@@ -30,6 +30,10 @@ SETTINGS = {
     "no such adapter": ({"model.adapter": "nowhere:Adapter"}, r"the adapter nowhere:Adapter cannot be imported"),
     "no such template": ({"model.chat_template": "gone.jinja"}, r"model\.chat_template=gone\.jinja cannot be read"),
     "pixels of a fixed size": ({"model.max_pixels": 1000}, r"leave out model\.min_pixels and model\.max_pixels"),
+    "a warm-up without a verdict": (
+        {"stage1.verdict_weight": 1, "ranking.scorer": "likelihood"},
+        r"stage1\.verdict_weight=1\.0 warms up a verdict, and ranking\.scorer=likelihood asks for none",
+    ),
     "misspelt flag": ({"stage2.bta": 0.1}, r"command line: unknown key 'stage2\.bta'; did you mean 'stage2\.beta'\?"),
 }
 

@@ -32,7 +32,7 @@ def test_every_key_is_read_by_a_job(here, handlers, distributed, own_linear, mon
     # the loss of each kind has keys of its own
     for method in ("ldl_grpo", "self_ppo", "anchorrank_dpo"):
         settings = {"model.tuning": "lora", "engine.deepspeed": zero3, "stage2.method": method, "run.name": method}
-        config = config_of(here, settings)
+        config = config_of(here, settings, {"ranking.scorer": "verdict", "stage1.verdict_weight": 0.1})
         # writing the configuration down is no use of it
         written = to_dict(config)
         monkeypatch.setattr(run_folder, "to_dict", lambda config, written=written: written)
