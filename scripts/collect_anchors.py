@@ -32,6 +32,7 @@ from vlrlcd.data.card import load_card
 from vlrlcd.data.images import check_images
 from vlrlcd.data.prompts import Templates
 from vlrlcd.data.splits import training_examples
+from vlrlcd.data.tasks import Check
 from vlrlcd.errors import UserError
 
 FLAGS = {
@@ -63,7 +64,7 @@ def main() -> None:
             print(f"{len(todo):,} requests; give their results to --read-batch" if todo else "nothing to write")
         else:
             done = _collected(config, flags, wanted, teacher, store)
-            _tell(done, wanted, teacher, store, config, card.names_choice, flags.read_batch)
+            _tell(done, wanted, teacher, store, config, card.check, flags.read_batch)
 
 
 def _tell_state(wanted: list[Ask], todo: list[Ask], teacher: Teacher, store: AnchorStore) -> None:
@@ -101,7 +102,7 @@ def _tell(
     teacher: Teacher,
     store: AnchorStore,
     config: Config,
-    names_choice: bool,
+    check: Check | None,
     batch: str,
 ) -> None:
     """What was collected, what it took, what of it training will set aside; exits with 1 if something went wrong."""
@@ -123,7 +124,7 @@ def _tell(
             else f"{config.teacher.prices} has no price of {teacher.name}"
         )
         print(f"the cost is not whole: {why}")
-    _tell_set_aside(wanted, todo, teacher, store, config, names_choice)
+    _tell_set_aside(wanted, todo, teacher, store, config, check)
     if done.given_up:
         print(f"{len(done.given_up):,} prompts had no answer, the first of them:", file=sys.stderr)
     for place, why in done.given_up[:5]:
@@ -141,12 +142,12 @@ def _tell(
 
 
 def _tell_set_aside(
-    wanted: list[Ask], todo: list[Ask], teacher: Teacher, store: AnchorStore, config: Config, names_choice: bool
+    wanted: list[Ask], todo: list[Ask], teacher: Teacher, store: AnchorStore, config: Config, check: Check | None
 ) -> None:
     lacking = {ask.key for ask in todo}
     answered = [ask for ask in wanted if ask.key not in lacking]
     anchors = load_anchors(answered, teacher, store, command="")
-    checked = check_quality(answered, anchors, config.anchors, names_choice)
+    checked = check_quality(answered, anchors, config.anchors, check)
     examples = {found.reason: found for found in reversed(checked.set_aside)}
     for reason, count in checked.reasons.items():
         first = examples[reason]

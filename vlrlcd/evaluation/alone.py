@@ -9,10 +9,11 @@ from typing import Any
 from vlrlcd.config import Config
 from vlrlcd.data.card import load_card
 from vlrlcd.data.splits import held_out_examples
+from vlrlcd.data.tasks import CHOICE
 from vlrlcd.evaluation.evaluate import Destination, Questions, evaluate
 from vlrlcd.evaluation.intervals import Metric
 from vlrlcd.evaluation.predictions import read_predictions
-from vlrlcd.evaluation.scores import choice_scores, direct_scores, summarised
+from vlrlcd.evaluation.scores import checked_scores, direct_scores, summarised
 from vlrlcd.evaluation.table import add_metrics
 from vlrlcd.evaluation.whole import WholeStudent, weights_on_disk
 from vlrlcd.job import prepare_questions
@@ -50,7 +51,7 @@ def score_predictions(config: Config, path: Path) -> tuple[dict[str, Metric], li
     examples = held_out_examples(config, load_card(config.data.dataset))
     found, scores = read_predictions(path, examples), {}
     if found.multiple_choice:
-        scores |= choice_scores(examples, found.multiple_choice, seen=[])
+        scores |= checked_scores(CHOICE, examples, found.multiple_choice, seen=[])
     if found.direct_answer:
         scores |= direct_scores(examples, found.direct_answer)
     return summarised(examples, scores, config.evaluation, config.run.seed), found.notes
