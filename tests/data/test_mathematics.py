@@ -47,6 +47,12 @@ def test_the_original_folder(card):
     assert first.question.startswith("In how many orders") and first.rationales[0].endswith(r"\boxed{6}$ orders.")
 
 
+def test_problems_held_out_in_a_folder_of_their_own(card, tmp_path):
+    write(tmp_path, **{"1": row(1)})
+    write(tmp_path, "val", **{"2": row(2)})
+    assert [[e.answer for e in read_split(card, tmp_path, split)] for split in ("train", "val")] == [["2"], ["3"]]
+
+
 def test_a_row_without_a_box_is_counted_and_named(card, capsys):
     read_split(card, SAMPLE, "test")
     assert capsys.readouterr().out == (
@@ -73,7 +79,13 @@ def test_a_hub_id_is_asked_for_the_configuration(card, monkeypatch):
     assert [(e.id, e.answer) for e in examples] == [("test-1", "2"), ("test-2", "3")]
 
 
-def test_a_copy_that_lost_its_split_is_refused(card, tmp_path):
+def test_a_copy_that_lost_its_split_is_refused(card, tmp_path, monkeypatch):
+    def refuse(*which):
+        raise ValueError(f"BuilderConfig '{which[1]}' not found. Available: ['default']")
+
+    monkeypatch.setattr(datasets, "get_dataset_split_names", refuse)
+    with pytest.raises(UserError, match=rf"'qwedsacf/competition_math' is no folder .*'{FOLDER}' not found"):
+        read_split(card, "qwedsacf/competition_math", "train")
     pq.write_table(pa.Table.from_pylist([row()]), tmp_path / "train-00000-of-00001.parquet")
     with pytest.raises(UserError, match=r"has no split 'test'; it has train"):
         read_split(card, tmp_path, "test")

@@ -61,7 +61,7 @@ def test_a_story_has_no_terse_anchor():
     config, card = Config(), load_card("writing_prompts_eu")
     assert teacher_for(config, card).text(example(rationales=("Once.", "Twice."))) == "Once."
     config.anchors.style = "terse"
-    said = r"anchors\.style=terse: the rows of writing_prompts_eu \(task story\) hold no such anchor; use explained, or ask"
+    said = r"anchors\.style=terse: the rows of writing_prompts_eu \(task story\) hold no such anchor; use explained"
     with pytest.raises(UserError, match=said):
         teacher_for(config, card)
 

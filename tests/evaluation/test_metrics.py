@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlrlcd.evaluation import metrics
 from vlrlcd.data.tasks import CHOICE
+from vlrlcd.evaluation import metrics
 from vlrlcd.evaluation.metrics import direct_answer_normalised, direct_answer_official, majority
 
 

@@ -79,7 +79,9 @@ def test_the_written_file_scores_the_same_officially(make, tmp_path_factory, row
     path = tmp_path_factory.mktemp("official") / "predictions_val.json"
     write_predictions(path, [example.id for example in examples], named(CHOICE, examples, texts), said)
     again = read_predictions(path, examples)
-    assert accuracy(CHOICE, examples, again.multiple_choice) == accuracy(CHOICE, examples, named(CHOICE, examples, texts))
+    assert accuracy(CHOICE, examples, again.multiple_choice) == accuracy(
+        CHOICE, examples, named(CHOICE, examples, texts)
+    )
     assert direct_answer_official(examples, again.direct_answer) == direct_answer_official(examples, said)
     predictions = json.loads(path.read_text(encoding="utf-8"))
     records = [record_of(example) for example in examples]

@@ -63,7 +63,9 @@ def anchor_text(example: Example, style: str) -> str:
     """The anchor that a dataset row holds itself, in one of `STYLES`.
 
     `explained` is the first rationale, then `Answer: ` and the answer; `terse` leaves out the rationale; `rationale`
-    is the rationale alone (a solution, a story); `boxed` the answer alone in a box. Raises UserError naming the row if it lacks what the style needs.
+    is the rationale alone (a solution, a story); `boxed` the answer alone in a box.
+
+    Raises UserError naming the row if it lacks what the style needs.
     """
     return STYLES[style](example)
 

@@ -30,8 +30,8 @@ class Card:
         licence: of the annotations and of the images.
         source: where to get the data.
         task: of `vlrlcd.data.tasks.TASKS`.
-        records: file name of a split, with `{split}`; `.json` holds a list, `.jsonl` one object a line, `.wp_source` one
-            prompt a line, with the stories in `.wp_target`; without an ending it is a folder of one object a file.
+        records: file name of a split, with `{split}`; `.json` holds a list, `.jsonl` one object a line, `.wp_source`
+            one prompt a line, with the stories in `.wp_target`; without an ending it is a folder of one object a file.
         images: path of a record's image with `{split}` and `{image_id}`; empty where records name their images.
         columns: our field name -> the file's column, where they differ.
         splits: our split name -> other spellings that files may use, with blanks between (`val: valid validation`).

@@ -1,7 +1,7 @@
 """Answers of the MATH data set: what stands in the last box, and whether two such texts mean the same.
 
-The string rule follows the one that MATH was published with (Hendrycks et al. 2021): both sides are written in one form,
-then compared as text. math-verify, where it is installed, is asked about what that rule tells apart.
+The string rule follows the one that MATH was published with (Hendrycks et al. 2021): both sides are written in one
+form, then compared as text. math-verify, where it is installed, is asked about what that rule tells apart.
 """
 
 import re
@@ -92,7 +92,7 @@ def rule() -> str:
     """The rule by which answers are compared here, for people."""
     if found := math_verify_version():
         return f"the string rule of MATH, then math-verify {found}"
-    return "the string rule of MATH alone, for math-verify is not installed (pip install 'vlrlcd[math]')"
+    return "the string rule of MATH alone, for math-verify is not installed (pip install 'math-verify[antlr4_13_2]')"
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The program behind `Verifier`: a line `[gold, answer]` in, a line `true` or `false` out. Imports nothing of vlrlcd."""
+"""The program behind `Verifier`: a line `[gold, answer]` in, a line `true` or `false` out; imports nothing of ours."""
 
 import json
 import resource

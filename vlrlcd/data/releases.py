@@ -1,7 +1,7 @@
 """Published data sets whose rows need more than other names, by the key `release` of a card.
 
-A release is `(rows, only, split, notes) -> rows`: raw rows in, rows under the card's columns out. `only` are the columns
-by which rows are chosen, `split` is our name of what is read, and what is left out or merged is told in `notes`.
+A release is `(rows, only, split, notes) -> rows`: raw rows in, rows under the card's columns out. `only` are the
+columns by which rows are chosen, `split` is our name of what is read, and `notes` are told what is left out or merged.
 """
 
 from collections.abc import Callable, Mapping

@@ -32,7 +32,7 @@ def accuracy(check: Check, examples: Sequence[Example], answers: Sequence[str | 
 
 
 def string_match(examples: Sequence[Example], answers: Sequence[str | None]) -> Scores:
-    """`accuracy` of a task with boxed answers by the string rule that MATH was published with, whatever is installed."""
+    """`accuracy` of boxed answers by the string rule that MATH was published with, whatever is installed."""
     return [
         None if example.answer is None else float(answer is not None and same_string(example.answer, answer))
         for example, answer in zip(examples, answers, strict=True)
@@ -68,7 +68,9 @@ def majority(examples: Sequence[Example], seen: Sequence[Example]) -> Scores:
     """
     counts = Counter(example.answer for example in seen if CHOICE.has_key(example))
     return [
-        float(max(example.choices, key=lambda choice: counts[choice]) == example.answer) if CHOICE.has_key(example) else None
+        float(max(example.choices, key=lambda choice: counts[choice]) == example.answer)
+        if CHOICE.has_key(example)
+        else None
         for example in examples
     ]
 

@@ -1,7 +1,7 @@
 """Explanations against those that people wrote: BLEU and chrF by sacrebleu, ROUGE-L by rouge-score.
 
-The texts are explanations as `Card.explanations` cuts them out of answers. All references of an example count: BLEU and chrF
-are multi-reference, ROUGE-L takes the best. An example without references does not count.
+The texts are explanations as `Card.explanations` cuts them out of answers. All references of an example count: BLEU and
+chrF are multi-reference, ROUGE-L takes the best. An example without references does not count.
 """
 
 from collections.abc import Sequence

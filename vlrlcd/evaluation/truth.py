@@ -1,8 +1,8 @@
 """Whether an explanation of a drawn scene is true of it: one number per example, None for an example without a scene.
 
-The texts are explanations as `Card.explanations` cuts them out of answers. The scene graph is known, so hallucination is exact:
-`hallucinates` averages to CHAIR's share of sentences, `false_claims` over `claims_made` to its share of mentions
-(Rohrbach et al. 2018), with claims in the place of objects.
+The texts are explanations as `Card.explanations` cuts them out of answers. The scene graph is known, so hallucination
+is exact: `hallucinates` averages to CHAIR's share of sentences, `false_claims` over `claims_made` to its share of
+mentions (Rohrbach et al. 2018), with claims in the place of objects.
 """
 
 from collections.abc import Sequence
