@@ -129,16 +129,30 @@ def test_a_column_that_is_missing_is_named(card, tmp_path):
 @pytest.mark.parametrize(
     ("prompt", "tag", "question"),
     [
-        ("[ CW ] Write .", "CW", "Write."),
-        ("[CW] Write .", "CW", "Write."),
-        ("  [ EU] Write .\n", "EU", "Write."),
-        ("Write [ CW ] .", "", "Write [CW]."),
-        ("[ CW Write .", "", "[CW Write."),
-        ("[ cw ] Write .", "cw", "Write."),
+        ("[ CW ] Write .", "CW", " Write ."),
+        ("[CW] Write .", "CW", " Write ."),
+        ("  [ EU] Write .\n", "EU", " Write .\n"),
+        ("Write [ CW ] .", "", "Write [ CW ] ."),
+        ("[ CW Write .", "", "[ CW Write ."),
+        ("[ cw ] Write .", "cw", " Write ."),
     ],
 )
 def test_the_tag_is_what_a_prompt_opens_with(prompt, tag, question):
     assert tagged(prompt) == (tag, question)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "text"),
+    [
+        ("`` Do n't , '' he said .", '"Don\'t," he said.'),
+        ("`` One . '' <newline> <newline> `` Two . ''", '"One."\n\n"Two."'),
+        ("<newline> He 's gon na leave ( or not ) ! <newline>", "He's gonna leave (or not)!"),
+        ("One.<newline>Two", "One.\nTwo"),
+        ("5 % of $ 3 ; a : b", "5% of $3; a: b"),
+    ],
+)
+def test_text_as_a_person_writes_it(tokens, text):
+    assert plain(tokens) == text
 
 
 @given(st.lists(st.text(alphabet="abc ", min_size=1), min_size=1, max_size=4))

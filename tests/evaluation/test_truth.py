@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from vlrlcd.data.answers import explanation
 from vlrlcd.errors import UserError
 from vlrlcd.evaluation import truth
 from vlrlcd.scenes.questions import pose
@@ -11,11 +10,11 @@ SCENE = Scene(2, (Object("red", "star", "small", 0, 0), Object("blue", "circle",
 
 
 def truthful_rationales(examples, texts):
-    return truth.truthful(truth.claims_of(examples, map(explanation, texts)))
+    return truth.truthful(truth.claims_of(examples, texts))
 
 
 def claims_per_rationale(examples, texts):
-    return truth.claims_made(truth.claims_of(examples, map(explanation, texts)))
+    return truth.claims_made(truth.claims_of(examples, texts))
 
 
 def entry(scene):

@@ -71,7 +71,7 @@ class Card:
         return TASKS[self.task].check
 
     def explanations(self, texts: Iterable[str]) -> list[str]:
-        """What of each answer is compared with people's, and looked at for grounding and truth."""
+        """What of each answer is compared with people's and looked at for grounding."""
         return [TASKS[self.task].explanation(text) for text in texts]
 
     def spellings(self, split: str) -> tuple[str, ...]:

@@ -2,13 +2,13 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from vlrlcd.data.card import Card
 from vlrlcd.data.example import Example, ImageSource
-from vlrlcd.data.fields import ANSWER_FIELDS, Record
+from vlrlcd.data.fields import ANSWER_FIELDS, Record, Rows
 from vlrlcd.data.releases import RELEASES
 from vlrlcd.data.rows import Split, find_split, read_json
 from vlrlcd.errors import UserError
@@ -35,15 +35,16 @@ def read_split(card: Card, root: str | Path, split: str, images: str | Path | No
     scenes = _scenes(found)
     examples: dict[str, Example] = {}
     earlier, repeated, notes = _earlier_questions(card, root, split), [], []
-    for record in _records(card, found, notes):
-        if record.get("question") in earlier:
-            repeated.append(record.place)
+    for place, values in _rows(card, found, notes):
+        if values.get(card.columns.get("question", "question")) in earlier:
+            repeated.append(place)
             continue
+        record = Record(place, RELEASES[card.release].finish(values), card.columns)
         _check_required(card, record, split)
         example = _example(record, _images(card, record, found.name, image_root), scenes)
         if example.id in examples:
             first = examples[example.id].place
-            raise UserError(f"{record.place}: id '{example.id}' was used before, in {first}; make it unique")
+            raise UserError(f"{place}: id '{example.id}' was used before, in {first}; make it unique")
         examples[example.id] = example
     if repeated:
         notes.append(f"{len(repeated):,} questions stand in an earlier split, too, and are left out: {repeated[0]}")
@@ -54,16 +55,16 @@ def read_split(card: Card, root: str | Path, split: str, images: str | Path | No
     return list(examples.values())
 
 
-def _records(card: Card, split: Split, notes: list[str]) -> Iterator[Record]:
-    rows = RELEASES[card.release](split.rows, card.only, card.our_split(split.name), notes)
-    return (Record(place, values, card.columns) for place, values in rows)
+def _rows(card: Card, split: Split, notes: list[str]) -> Rows:
+    return RELEASES[card.release].rows(split.rows, card.only, card.our_split(split.name), notes)
 
 
 def _earlier_questions(card: Card, root: str | Path, split: str) -> set[str]:
     """What the splits before this one in the card's order ask: it must not be asked again in a held-out one."""
     order, ours = card.split_order, card.our_split(split)
     before = order[: order.index(ours)] if ours in order else []
-    return {record.need("question") for name in before for record in _records(card, find_split(card, root, name), [])}
+    rows = (row for name in before for row in _rows(card, find_split(card, root, name), []))
+    return {Record(place, values, card.columns).need("question") for place, values in rows}
 
 
 def _scenes(split: Split) -> Mapping[str, Any]:

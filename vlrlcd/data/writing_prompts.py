@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from nltk.tokenize.treebank import TreebankWordDetokenizer
 
@@ -9,11 +10,12 @@ from vlrlcd.data.fields import Rows, raw_text
 
 TAG = re.compile(r"\s*\[\s*(\w+)\s*\]")
 NEWLINE = "<newline>"
+BREAK = re.compile(f" ?{NEWLINE} ?")
 DETOKENISER = TreebankWordDetokenizer()
 
 
 def prompts(rows: Rows, only: Mapping[str, str], split: str, notes: list[str]) -> Rows:
-    """One row per prompt, with all its stories in the files' order.
+    """One row per prompt, with all its stories in the files' order, still tokenised.
 
     Args:
         rows: a prompt and one of its stories each, as tokenised for the release.
@@ -27,11 +29,12 @@ def prompts(rows: Rows, only: Mapping[str, str], split: str, notes: list[str]) -
     found: dict[str, tuple[str, list[str]]] = {}
     empty, shared = [], 0
     for place, values in rows:
-        tag, question = tagged(raw_text(place, values, "prompt"))
+        tag, prompt = tagged(raw_text(place, values, "prompt"))
         story = raw_text(place, values, "story")
         columns = {**values, "tag": tag}
         if any(columns.get(column) != wanted for column, wanted in only.items()):
             continue
+        question = plain(prompt)
         if not question or not story.replace(NEWLINE, "").strip():
             empty.append(place)
             continue
@@ -42,14 +45,18 @@ def prompts(rows: Rows, only: Mapping[str, str], split: str, notes: list[str]) -
     if empty:
         notes.append(f"{len(empty):,} rows without words for a prompt or without a story are left out: {empty[0]}")
     for number, (question, (place, stories)) in enumerate(found.items(), start=1):
-        texts = [plain(story) for story in stories]
-        yield place, {"id": f"{split}-{number}", "prompt": question, "story": texts, "images": []}
+        yield place, {"id": f"{split}-{number}", "prompt": question, "story": stories, "images": []}
+
+
+def with_plain_stories(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of `prompts` with its stories as a person writes them."""
+    return {**row, "story": [plain(story) for story in row["story"]]}
 
 
 def tagged(prompt: str) -> tuple[str, str]:
-    """The tag that a prompt opens with, and the prompt without it; ("", prompt) where it has none."""
+    """The tag that a prompt opens with and the prompt without it; ("", prompt) where it has none."""
     found = TAG.match(prompt)
-    return (found[1] if found else ""), plain(prompt[found.end() :] if found else prompt)
+    return (found[1], prompt[found.end() :]) if found else ("", prompt)
 
 
 def plain(text: str) -> str:
@@ -57,4 +64,4 @@ def plain(text: str) -> str:
 
     NLTK's detokeniser; what the release's tokeniser threw away (how many blanks, which quotation mark) stays lost.
     """
-    return "\n".join(DETOKENISER.detokenize(line.split()) for line in text.split(NEWLINE)).strip()
+    return BREAK.sub("\n", DETOKENISER.detokenize(text.replace(NEWLINE, f" {NEWLINE} ").split())).strip()

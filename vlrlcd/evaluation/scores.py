@@ -51,10 +51,10 @@ def direct_scores(examples: Sequence[Example], answers: Sequence[str | None]) ->
 
 def explanation_scores(card: Card, examples: Sequence[Example], answers: Sequence[Answer]) -> dict[str, Scores]:
     """Of explanations: near to people's, true of a drawn scene; and how long the answers are."""
-    texts = card.explanations([answer.text for answer in answers])
+    texts = [answer.text for answer in answers]
     made = truth.claims_of(examples, texts)
     return {
-        "rouge_l": rationales.rouge_l(examples, texts),
+        "rouge_l": rationales.rouge_l(examples, card.explanations(texts)),
         "truthful_rationales": truth.truthful(made),
         "claims_per_rationale": truth.claims_made(made),
         "hallucinating_rationales": truth.hallucinates(made),

@@ -1,12 +1,13 @@
 """Whether an explanation of a drawn scene is true of it: one number per example, None for an example without a scene.
 
-The texts are explanations as `Card.explanations` cuts them out of answers. The scene graph is known, so hallucination
-is exact: `hallucinates` averages to CHAIR's share of sentences, `false_claims` over `claims_made` to its share of
-mentions (Rohrbach et al. 2018), with claims in the place of objects.
+What counts is the explanation, the text before the last `Answer:`. The scene graph is known, so hallucination is exact:
+`hallucinates` averages to CHAIR's share of sentences, `false_claims` over `claims_made` to its share of mentions
+(Rohrbach et al. 2018), with claims in the place of objects.
 """
 
 from collections.abc import Sequence
 
+from vlrlcd.data.answers import explanation
 from vlrlcd.data.example import Example
 from vlrlcd.errors import UserError
 from vlrlcd.scenes.claims import Claim, claims
@@ -21,7 +22,7 @@ def claims_of(examples: Sequence[Example], texts: Sequence[str]) -> Made:
     Raises UserError naming the row if its scene graph cannot be read.
     """
     return [
-        None if example.scene is None else claims(text, _scene(example))
+        None if example.scene is None else claims(explanation(text), _scene(example))
         for example, text in zip(examples, texts, strict=True)
     ]
 
