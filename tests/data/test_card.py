@@ -40,10 +40,11 @@ def test_an_unknown_dataset_names_the_nearest():
         ("  val: validation", "  val: 3", "key 'splits' must be a mapping of strings"),
         ("{image_id:012}", "{imageid:012}", "unknown placeholder in `images` 'imageid', did you mean 'image_id'"),
         ("{image_id:012}", "{image_id:012", "key 'images' is not a pattern"),
+        ("v1p0_{split}.json", "v1p0_{split}.csv", "must hold {split} once and end in .json, .jsonl, .wp_source or"),
         (
             "v1p0_{split}.json",
             "v1p0.json",
-            "key 'records' must hold {split} once and end in .json, .jsonl or .wp_source",
+            "key 'records' must hold {split} once and end in .json, .jsonl, .wp_source or a folder",
         ),
         ("required: [", "release: maths\nrequired: [", "unknown release 'maths', did you mean 'math'.*writing_prompts"),
         ("required: [", "only: type\nrequired: [", "key 'only' must be a mapping of strings, but is 'type'"),

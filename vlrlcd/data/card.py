@@ -144,7 +144,9 @@ def _check_names(path: Path, card: Card) -> None:
         for name in _pattern_fields(path, key, getattr(card, key)):
             _check_known(path, f"placeholder in `{key}`", name, known)
     if card.records.count("{split}") != 1 or Path(card.records).suffix not in ENDINGS:
-        raise UserError(f"{path}: key 'records' must hold {{split}} once and end in .json, .jsonl or .wp_source")
+        raise UserError(
+            f"{path}: key 'records' must hold {{split}} once and end in .json, .jsonl, .wp_source or a folder"
+        )
 
 
 def _pattern_fields(path: Path, key: str, pattern: str) -> list[str]:

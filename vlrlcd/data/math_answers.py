@@ -12,14 +12,14 @@ from vlrlcd.data.math_verifier import Verifier
 
 BOX = re.compile(r"\\(?:boxed|fbox)\s*")
 LONGEST = 300
-"""Characters of an answer up to which math-verify is asked; the answers of MATH have at most 160."""
-SPACING = ("\\left", "\\right", "\\!", "\\,", "\\;", "\\$", "$", "\\%", "%", "^{\\circ}", "^\\circ", "\\ ")
+"""Characters of an answer up to which math-verify is asked."""
+DROPPED = ("\\left", "\\right", "\\!", "\\$", "$", "\\%", "%", "^{\\circ}", "^\\circ")
 UNIT = "\\text{ "
 NAMED = re.compile(r"[a-zA-Z]{1,2}=(?=.)")
 NO_ZERO = re.compile(r"(?<![\d.])\.(?=\d)")
 INTEGERS = re.compile(r"(-?\d+)/(-?\d+)")
 BARE_ROOT = re.compile(r"\\sqrt(\w)")
-BARE_FRACTION = re.compile(r"\\frac(?:\{([^{}]*)\}|([^{}\\]))(?:\{([^{}]*)\}|([^{}\\]))")
+BARE_FRACTION = re.compile(r"\\frac([^{}\\])(?:([^{}\\])|(?=\{))")
 
 
 def last_boxed(text: str) -> str | None:
@@ -48,13 +48,13 @@ def one_form(text: str) -> str:
     text = text.replace("\n", "").strip()
     value, *units = text.split(UNIT)
     text = value if value and len(units) == 1 else text
-    for mark in SPACING:
+    for mark in DROPPED:
         text = text.replace(mark, "")
     text = text.replace("\\tfrac", "\\frac").replace("\\dfrac", "\\frac").replace(" ", "")
     text = NO_ZERO.sub("0.", text)
     text = NAMED.sub("", text) if NAMED.match(text) and text.count("=") == 1 else text
     text = BARE_ROOT.sub(r"\\sqrt{\1}", text)
-    text = BARE_FRACTION.sub(lambda m: rf"\frac{{{m[1] or m[2] or ''}}}{{{m[3] or m[4] or ''}}}", text)
+    text = BARE_FRACTION.sub(lambda m: rf"\frac{{{m[1]}}}" + (f"{{{m[2]}}}" if m[2] else ""), text)
     if text == "0.5":
         return "\\frac{1}{2}"
     whole = INTEGERS.fullmatch(text)

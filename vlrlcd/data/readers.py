@@ -36,7 +36,7 @@ def read_split(card: Card, root: str | Path, split: str, images: str | Path | No
     examples: dict[str, Example] = {}
     earlier, repeated, notes = _earlier_questions(card, root, split), [], []
     for place, values in _rows(card, found, notes):
-        if values.get(card.columns.get("question", "question")) in earlier:
+        if Record(place, values, card.columns).get("question") in earlier:
             repeated.append(place)
             continue
         record = Record(place, RELEASES[card.release].finish(values), card.columns)
