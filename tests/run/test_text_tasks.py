@@ -11,6 +11,7 @@ from tests.run.jobs import config_of, figures, lines
 from tests.tiny import FAMILIES, tiny_qwen2
 from vlrlcd.data.card import DATASETS
 from vlrlcd.errors import UserError
+from vlrlcd.evaluation.alone import score_predictions
 from vlrlcd.job import prepare
 from vlrlcd.trainer import train
 
@@ -82,6 +83,14 @@ def test_an_oracle_ranks_boxed_answers(tmp_path, handlers, distributed, monkeypa
         wrong = [c["D"] / c["copies"] for c in group["candidates"] if not c["correct"]]
         assert not right or not wrong or min(right) > max(wrong)
     assert any(candidate["correct"] for group in groups for candidate in group["candidates"])
+
+
+def test_a_file_of_predictions_is_for_choices(tmp_path):
+    (tmp_path / "p.json").write_text('{"counting_and_probability/1": {"multiple_choice": "9"}}')
+    with pytest.raises(
+        UserError, match=r"p\.json: nothing in it can be scored, .* compmath_count \(task math\) test has"
+    ):
+        score_predictions(config_of(settings("compmath_count", tmp_path)), tmp_path / "p.json")
 
 
 def test_a_problem_without_a_box_has_no_terse_anchor(tmp_path):
