@@ -32,6 +32,7 @@ from vlrlcd.data.card import load_card
 from vlrlcd.data.images import check_images
 from vlrlcd.data.prompts import Templates
 from vlrlcd.data.splits import training_examples
+from vlrlcd.data.tasks import Check
 from vlrlcd.errors import UserError
 
 FLAGS = {
@@ -64,7 +65,7 @@ def main() -> None:
             print(f"{len(todo):,} requests; give their results to --read-batch" if todo else "nothing to write")
         else:
             done = _collected(config, flags.read_batch, limits, wanted, teacher, store)
-            _tell(done, wanted, teacher, store, config, card.names_choice, flags.read_batch)
+            _tell(done, wanted, teacher, store, config, card.check, flags.read_batch)
 
 
 def _tell_state(wanted: list[Ask], todo: list[Ask], teacher: Teacher, store: AnchorStore) -> None:
@@ -99,7 +100,7 @@ def _tell(
     teacher: Teacher,
     store: AnchorStore,
     config: Config,
-    names_choice: bool,
+    check: Check | None,
     batch: str,
 ) -> None:
     """What was collected, what it took, what of it training will set aside; exits with 1 if something went wrong."""
@@ -113,7 +114,7 @@ def _tell(
     if done.ledger:
         candidates = config.sampling.candidates
         print(f"a teacher that judges {candidates} candidates of each would take {len(wanted) * candidates:,} calls")
-    _tell_set_aside(wanted, todo, teacher, store, config, names_choice)
+    _tell_set_aside(wanted, todo, teacher, store, config, check)
     tell_faults(done, "prompts")
     if todo and batch:
         print(f"--write-batch into another folder writes the {len(todo):,} that are missing", file=sys.stderr)
@@ -124,12 +125,12 @@ def _tell(
 
 
 def _tell_set_aside(
-    wanted: list[Ask], todo: list[Ask], teacher: Teacher, store: AnchorStore, config: Config, names_choice: bool
+    wanted: list[Ask], todo: list[Ask], teacher: Teacher, store: AnchorStore, config: Config, check: Check | None
 ) -> None:
     lacking = {ask.key for ask in todo}
     answered = [ask for ask in wanted if ask.key not in lacking]
     anchors = load_anchors(answered, teacher, store, command="")
-    checked = check_quality(answered, anchors, config.anchors, names_choice)
+    checked = check_quality(answered, anchors, config.anchors, check)
     examples = {found.reason: found for found in reversed(checked.set_aside)}
     for reason, count in checked.reasons.items():
         first = examples[reason]

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from model_adapters import PromptRow
-from vlrlcd.data.answers import answer_choice
 from vlrlcd.data.example import Example
+from vlrlcd.data.tasks import Check
 from vlrlcd.prefix_branches import Tokens
 from vlrlcd.sampling import Draw
 
@@ -37,7 +37,7 @@ class Group:
         row: the student's prompt in tensors.
         anchor: the teacher's answer.
         anchor_tokens: the anchor as the student would have written it, end-of-answer token included.
-        checkable: the task's answers name a choice, so right and wrong can be told apart.
+        check: tells right from wrong; None where the task's answers cannot be checked.
         candidates: the K sampled answers, equal ones folded into one.
         weight: 1, or 0 for a group that only fills up a process's share of a step.
         descriptions: what the student is told of each image; empty where it sees them.
@@ -47,17 +47,14 @@ class Group:
     row: PromptRow
     anchor: str
     anchor_tokens: Tokens
-    checkable: bool
+    check: Check | None
     candidates: list[Candidate] = field(default_factory=list)
     weight: float = 1.0
     descriptions: list[str] = field(default_factory=list)
 
     def judge(self, text: str) -> bool | None:
-        """Whether an answer names the right choice; None where nobody can tell."""
-        example = self.example
-        if not self.checkable or not example.choices or example.answer is None:
-            return None
-        return answer_choice(text, example.choices) == example.answer
+        """Whether an answer is right; None where nobody can tell."""
+        return self.check.right(self.example, text) if self.check else None
 
 
 def fold(draws: list[Draw], decode, correct) -> list[Candidate]:

@@ -165,7 +165,7 @@ def _check_judge_lengths(
             continue
         images = image_ids(adapter, example, templates.render("student", example))
         row, answer = PromptRow((), {}, images), adapter.encode_answer(anchor)
-        prompt = scorer.layout(adapter, templates, Group(example, row, anchor, answer, checkable=False))
+        prompt = scorer.layout(adapter, templates, Group(example, row, anchor, answer, check=None))
         tokens = len(prompt.row.ids) + max(len(branch) for branch in prompt.branches)
         if tokens + longest > adapter.max_positions:
             raise UserError(
@@ -203,10 +203,10 @@ def _check_oracle(config: Config, card: Card, train: list[Example]) -> None:
     if config.ranking.control != "oracle":
         return
     for example in train:
-        if not card.names_choice or not example.choices or example.answer is None:
+        if card.check is None or not card.check.has_key(example):
             raise UserError(
                 f"{example.place}: ranking.control=oracle needs an answer that can be checked, and this row has none; "
-                "choose another control or a data set with choices and answers."
+                "choose another control, or a data set whose answers can be checked and rows that have one."
             )
 
 

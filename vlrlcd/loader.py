@@ -6,6 +6,7 @@ from model_adapters import ModelAdapter
 from vlrlcd.data.encode import encode
 from vlrlcd.data.example import Example
 from vlrlcd.data.prompts import Templates
+from vlrlcd.data.tasks import Check
 from vlrlcd.draws import generator
 from vlrlcd.group import Group
 from vlrlcd.processes.ranks import own_share
@@ -22,10 +23,10 @@ class GroupLoader:
         anchors: dict[str, str],
         prompts_per_step: int,
         seed: int,
-        checkable: bool,
+        check: Check | None,
     ):
         self.adapter, self.templates, self.anchors, self.seed = adapter, templates, anchors, seed
-        self.examples, self.checkable = examples, checkable
+        self.examples, self.check = examples, check
         self.steps_per_epoch = math.ceil(len(examples) / prompts_per_step)
         self.prompts_per_step = prompts_per_step
 
@@ -48,7 +49,7 @@ class GroupLoader:
         anchor = self.anchors[example.id]
         row = encode(self.adapter, self.templates.render("student", example))
         answer, said = self.adapter.encode_answer(anchor), self.templates.descriptions(example)
-        return Group(example, row, anchor, answer, self.checkable, weight=weight, descriptions=said)
+        return Group(example, row, anchor, answer, self.check, weight=weight, descriptions=said)
 
 
 def shuffled_anchors(anchors: dict[str, str], seed: int) -> dict[str, str]:

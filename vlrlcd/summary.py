@@ -11,7 +11,7 @@ from vlrlcd.processes import ranks
 from vlrlcd.run_folder import RunFolder
 
 COLUMNS = {
-    "accuracy": "multiple choice",
+    "accuracy": "accuracy",
     "direct_answer": "direct answer",
     "truthful_rationales": "true rationales",
     "rouge_l": "ROUGE-L",

@@ -221,7 +221,7 @@ class Trainer:
         if stage == "stage2" and self.config.ranking.control == "anchors_shuffled":
             anchors = shuffled_anchors(anchors, seed)
         size = getattr(self.config, stage).prompts_per_step
-        return GroupLoader(job.adapter, job.templates, job.train, anchors, size, seed, job.card.names_choice)
+        return GroupLoader(job.adapter, job.templates, job.train, anchors, size, seed, job.card.check)
 
     def _ranker(self) -> Ranker:
         config = self.config

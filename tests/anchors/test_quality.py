@@ -6,19 +6,20 @@ from tests.anchors.teacher import Scripted, asked, example
 from vlrlcd.anchors.anchor import Anchor
 from vlrlcd.anchors.quality import check_quality
 from vlrlcd.config import AnchorsConfig
+from vlrlcd.data.tasks import CHOICE
 from vlrlcd.errors import UserError
 
 ENGLISH = "The man waits at the kerb with his bags, which is where one gets into a taxi. Answer: cab"
 GERMAN = "Der Mann wartet mit seinen Taschen am Bordstein, wo man in ein Taxi steigt. Answer: cab"
 
 
-def reasons(*texts, names_choice=True, flags=(), rows=None, **settings):
+def reasons(*texts, check=CHOICE, flags=(), rows=None, **settings):
     wanted = asked(rows or [example(f"id{n}", f"question {n}") for n in range(len(texts))], Scripted())
     anchors = {
         ask.example.id: Anchor(ask.key, "m", ask.request, text, flags=flags)
         for ask, text in zip(wanted, texts, strict=True)
     }
-    checked = check_quality(wanted, anchors, AnchorsConfig(**settings), names_choice)
+    checked = check_quality(wanted, anchors, AnchorsConfig(**settings), check)
     told = {found.id: found.reason for found in checked.set_aside}
     assert checked.kept.isdisjoint(told) and len(checked.kept) + len(told) == len(wanted)
     assert sum(checked.reasons.values()) == len(told)
@@ -66,7 +67,7 @@ def test_no_contradiction_where_there_is_nothing_to_contradict():
     open_question = example("a", choices=(), answer="cab")
     unanswered = example("b", "And now?", answer=None)
     assert reasons("A bus.", "A bus.", rows=[open_question, unanswered]) == [None, None]
-    assert reasons("A bus stands there.", names_choice=False) == [None]
+    assert reasons("A bus stands there.", check=None) == [None]
 
 
 def test_rows_that_ask_the_same_are_trained_on_once():

@@ -11,6 +11,7 @@ from vlrlcd.data.card import load_card
 from vlrlcd.data.example import Example
 from vlrlcd.data.images import decode
 from vlrlcd.data.prompts import Templates
+from vlrlcd.data.tasks import CHOICE
 from vlrlcd.group import Candidate, Group
 from vlrlcd.head import allowed_logprobs, token_logps
 from vlrlcd.prefix_branches import pack, predicting_states
@@ -57,7 +58,7 @@ def groups_for(adapter, templates, examples):
         texts = ANSWERS[: len(ANSWERS) - index]
         candidates = [Candidate(adapter.encode_answer(t), t, 1, False, None, 0.0) for t in texts]
         anchor = "Answer: red"
-        groups.append(Group(example, row, anchor, adapter.encode_answer(anchor), True, candidates))
+        groups.append(Group(example, row, anchor, adapter.encode_answer(anchor), CHOICE, candidates))
     return groups
 
 

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlrlcd.data.example import Example
+from vlrlcd.data.tasks import CHOICE
 from vlrlcd.group import Group, copies, fold, padded
 from vlrlcd.sampling import Draw
 
@@ -32,7 +33,7 @@ def test_fold_keeps_every_draw(answers):
 def test_padding_of_groups_with_fewer_candidates():
     example = Example("id", "test", (), "question?")
     groups = [
-        Group(example, None, "", (), True, folded(answers))
+        Group(example, None, "", (), CHOICE, folded(answers))
         for answers in ([[0], [1], [0]], [[2]], [[0], [1], [2], [2]])
     ]
     assert copies(groups, torch.device("cpu")).tolist() == [[2, 1, 0], [1, 0, 0], [1, 1, 2]]

@@ -59,7 +59,7 @@ GROUP = Group(
     PromptRow((), {}, ((IMAGE, IMAGE),)),
     "a",
     (),
-    False,
+    None,
     [Candidate((), text, 1, False, None, 0.0) for text in ("bc", "bd", "b")],
 )
 

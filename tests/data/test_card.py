@@ -13,7 +13,9 @@ def test_a_card_is_found_by_name_and_by_folder(copied_card):
 
 
 def test_an_unknown_dataset_names_the_nearest():
-    with pytest.raises(UserError, match=r"no dataset 'aokvqa_mx', did you mean 'aokvqa_mc'.*aokvqa_rationale, jsonl"):
+    with pytest.raises(
+        UserError, match=r"no dataset 'aokvqa_mx', did you mean 'aokvqa_mc'.*aokvqa_rationale, compmath_count"
+    ):
         load_card("aokvqa_mx")
 
 
@@ -22,7 +24,11 @@ def test_an_unknown_dataset_names_the_nearest():
     [
         ("licence:", "license:", "card.yaml: unknown key 'license', did you mean 'licence'.*known: title, licence"),
         ("title: A-OKVQA, multiple choice\n", "", "card.yaml: key 'title' is missing"),
-        ("task: multiple_choice", "task: multiple", "unknown task 'multiple'.*known: multiple_choice, rationale"),
+        (
+            "task: multiple_choice",
+            "task: multiple",
+            "unknown task 'multiple'.*known: multiple_choice, rationale, math, story",
+        ),
         ("task: multiple_choice", "task: [a]", "key 'task' must be a string, but is"),
         ("required: [choices", "required: [choises", "unknown field in `required` 'choises', did you mean 'choices'"),
         (
@@ -34,7 +40,14 @@ def test_an_unknown_dataset_names_the_nearest():
         ("  val: validation", "  val: 3", "key 'splits' must be a mapping of strings"),
         ("{image_id:012}", "{imageid:012}", "unknown placeholder in `images` 'imageid', did you mean 'image_id'"),
         ("{image_id:012}", "{image_id:012", "key 'images' is not a pattern"),
-        ("v1p0_{split}.json", "v1p0.json", "key 'records' must hold {split} once and end in .json or .jsonl"),
+        ("v1p0_{split}.json", "v1p0_{split}.csv", "must hold {split} once and end in .json, .jsonl, .wp_source or"),
+        (
+            "v1p0_{split}.json",
+            "v1p0.json",
+            "key 'records' must hold {split} once and end in .json, .jsonl, .wp_source or a folder",
+        ),
+        ("required: [", "release: maths\nrequired: [", "unknown release 'maths', did you mean 'math'.*writing_prompts"),
+        ("required: [", "only: type\nrequired: [", "key 'only' must be a mapping of strings, but is 'type'"),
         ("title: ", "title: [", "card.yaml is not valid YAML"),
     ],
 )

@@ -15,6 +15,7 @@ FAULTY_RECORDS = [
     ({"choices": None}, "row 2: field 'choices' is missing; add a list of strings"),
     ({"rationales": None}, "row 2: field 'rationales' is missing"),
     ({"question": ""}, "row 2, field 'question': must be a string that is not empty, but is ''"),
+    ({"question": ["Q"]}, "row 2, field 'question': must be a string that is not empty, but is ['Q']"),
     ({"question_id": 1.5}, "row 2, field 'question_id': must be a string or a whole number, but is 1.5"),
     ({"image_id": "7"}, "row 2, field 'image_id': must be a whole number, but is '7'"),
     ({"choices": "cab"}, "row 2, field 'choices': must be a list of strings, but is 'cab'"),

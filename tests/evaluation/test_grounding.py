@@ -56,7 +56,7 @@ def test_scores_are_those_of_the_formula(make, clip, pictures, slow):
         make(2, rationales=("seen by nobody",)),
         make(3, images=(pictures[2],), rationales=("one",)),
     ]
-    texts = ["a yellow cab. Answer: cab", "two trains", "no picture", ""]
+    texts = ["a yellow cab.", "two trains", "no picture", ""]
     found = clip_scores(Grounding(str(clip)), examples, texts)
     said = ["a yellow cab.", "two trains", None, ""]
     expected = [

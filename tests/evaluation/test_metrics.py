@@ -2,12 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlrlcd.data.tasks import CHOICE
 from vlrlcd.evaluation import metrics
-from vlrlcd.evaluation.metrics import chosen, direct_answer_normalised, direct_answer_official, majority, unreadable
+from vlrlcd.evaluation.metrics import direct_answer_normalised, direct_answer_official, majority
 
 
 def multiple_choice(examples, texts):
-    return metrics.multiple_choice(examples, chosen(examples, texts))
+    return metrics.accuracy(CHOICE, examples, metrics.named(CHOICE, examples, texts))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_what_cannot_be_right_or_wrong_does_not_count(make):
 
 
 def test_chosen_names_the_choice_or_nothing(make):
-    assert chosen([make()] * 2, ["Answer: (B)", "cab"]) == ["bus", None]
+    assert metrics.named(CHOICE, [make()] * 2, ["Answer: (B)", "cab"]) == ["bus", None]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_a_normalised_direct_answer_forgives_case_and_full_stop_on_both_sides(ma
 
 
 def test_an_answer_that_names_no_choice_is_unreadable(make):
-    assert unreadable([make(), make(), make(choices=())], ["cab", None, None]) == [0.0, 1.0, None]
+    assert metrics.unreadable(CHOICE, [make(), make(), make(choices=())], ["cab", None, None]) == [0.0, 1.0, None]
 
 
 def test_a_difficult_direct_answer_does_not_count(make):

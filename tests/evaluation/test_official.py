@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlrlcd.evaluation.metrics import chosen, direct_answer_official, multiple_choice
+from vlrlcd.data.tasks import CHOICE
+from vlrlcd.evaluation.metrics import accuracy, direct_answer_official, named
 from vlrlcd.evaluation.predictions import read_predictions, write_predictions
 
 
@@ -76,15 +77,17 @@ def test_the_written_file_scores_the_same_officially(make, tmp_path_factory, row
     ]
     texts, said = [row["chosen"] for row in rows], [row["said"] for row in rows]
     path = tmp_path_factory.mktemp("official") / "predictions_val.json"
-    write_predictions(path, [example.id for example in examples], chosen(examples, texts), said)
+    write_predictions(path, [example.id for example in examples], named(CHOICE, examples, texts), said)
     again = read_predictions(path, examples)
-    assert multiple_choice(examples, again.multiple_choice) == multiple_choice(examples, chosen(examples, texts))
+    assert accuracy(CHOICE, examples, again.multiple_choice) == accuracy(
+        CHOICE, examples, named(CHOICE, examples, texts)
+    )
     assert direct_answer_official(examples, again.direct_answer) == direct_answer_official(examples, said)
     predictions = json.loads(path.read_text(encoding="utf-8"))
     records = [record_of(example) for example in examples]
     order.shuffle(records)
-    accuracy = percent(multiple_choice(examples, chosen(examples, texts)))
-    assert accuracy == pytest.approx(official_accuracy(records, predictions))
+    found = percent(accuracy(CHOICE, examples, named(CHOICE, examples, texts)))
+    assert found == pytest.approx(official_accuracy(records, predictions))
     ours = percent(direct_answer_official(examples, said))
     assert ours == pytest.approx(official_direct_answer(records, predictions))
 
@@ -114,6 +117,6 @@ def test_a_file_scores_as_officially(make, tmp_path, predictions):
     path.write_text(json.dumps(predictions))
     records, found = [record_of(example) for example in examples], read_predictions(path, examples)
     choices = found.multiple_choice or [None] * 3
-    assert percent(multiple_choice(examples, choices)) == pytest.approx(official_accuracy(records, predictions))
+    assert percent(accuracy(CHOICE, examples, choices)) == pytest.approx(official_accuracy(records, predictions))
     direct = percent(direct_answer_official(examples, found.direct_answer or [None] * 3))
     assert direct == pytest.approx(official_direct_answer(records, predictions))

@@ -21,12 +21,11 @@ def written(make):
         return " ".join(rng.choice(WORDS, size=9))
 
     examples = [make(n, rationales=tuple(sentence() for _ in range(n % 3 + 1))) for n in range(60)]
-    return examples, [e.rationales[0] if n % 2 else f"{sentence()} Answer: cab" for n, e in enumerate(examples)]
+    return examples, [e.rationales[0] if n % 2 else sentence() for n, e in enumerate(examples)]
 
 
 def slow(metric, examples, texts):
-    said = [text.removesuffix(" Answer: cab") for text in texts]
-    return metric.corpus_score(said, list(zip_longest(*(e.rationales for e in examples)))).score
+    return metric.corpus_score(texts, list(zip_longest(*(e.rationales for e in examples)))).score
 
 
 @pytest.mark.parametrize(("name", "metric"), [("bleu", BLEU), ("chrf", CHRF)])
@@ -40,11 +39,11 @@ def test_the_corpus_and_its_resamples_score_as_sacrebleu_does(written, name, met
     assert found["n"] == 60
 
 
-def test_rouge_l_takes_the_best_reference_and_the_explanation_alone(make):
+def test_rouge_l_takes_the_best_reference(make):
     example = make(rationales=("it is a yellow car", "the taxi is yellow"))
     scorer = RougeScorer(["rougeL"])
     best = max(scorer.score(r, "the taxi is red")["rougeL"].fmeasure for r in example.rationales)
-    assert rouge_l([example], ["the taxi is red Answer: it is a yellow car"]) == [pytest.approx(best)]
+    assert rouge_l([example], ["the taxi is red"]) == [pytest.approx(best)]
     assert rouge_l([example], ["The taxi is yellow."]) == [1.0]
 
 
@@ -59,7 +58,7 @@ def test_without_a_reference_nothing_counts(make):
 
 def test_an_explanation_in_its_own_words_scores_full_marks(make):
     text = "the star at the top left is red"
-    found = corpus_scores([make(rationales=("other words", text))], [f"{text}. Answer: red"], 10, 0)
+    found = corpus_scores([make(rationales=("other words", text))], [f"{text}."], 10, 0)
     assert found["chrf"]["value"] > 95
     found = corpus_scores([make(rationales=("other words", text))], [text], 10, 0)
     assert found["bleu"]["value"] == pytest.approx(100) and found["chrf"]["value"] == pytest.approx(100)

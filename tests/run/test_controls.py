@@ -4,6 +4,7 @@ import torch
 
 from tests.run.jobs import config_of, figures, lines, same_bits, weights
 from vlrlcd.data.example import Example
+from vlrlcd.data.tasks import CHOICE
 from vlrlcd.group import Candidate, Group
 from vlrlcd.ranking.rank import _permuted
 from vlrlcd.trainer import train
@@ -11,10 +12,10 @@ from vlrlcd.trainer import train
 ONCE = {"evaluation.split": ""}
 
 
-def group(*copies, checkable=True):
+def group(*copies, check=CHOICE):
     example = Example("q", "row 1", (), "Which?", choices=("cab", "bus"), answer="cab")
     candidates = [Candidate((i,), "", n, False, None, 0.0) for i, n in enumerate(copies)]
-    return Group(example, None, "", (), checkable, candidates)
+    return Group(example, None, "", (), check, candidates)
 
 
 def test_shuffled_anchors_change_stage_two_alone(here, tmp_path, handlers, distributed):
@@ -34,7 +35,7 @@ def test_a_permuted_d_favours_no_candidate_on_average():
 def test_an_answer_is_judged_only_where_the_task_names_a_choice():
     assert group().judge("Because. Answer: cab") is True
     assert group().judge("Because. Answer: bus") is False
-    assert group(checkable=False).judge("A cab is yellow.") is None
+    assert group(check=None).judge("A cab is yellow.") is None
 
 
 def test_a_run_that_was_given_no_name_goes_on_under_the_one_it_took(here, tmp_path, handlers, distributed):

@@ -37,7 +37,7 @@ def figures(folder):
 def test_a_checkpoint_on_one_process_and_on_two(evaluate, tmp_path, scenes):
     out = evaluated(evaluate("--output", tmp_path / "one"))
     evaluated(evaluate("--output", tmp_path / "two", "--evaluation.prompts_per_pass=2", processes=2))
-    for said in ("multiple choice", "blank images", "wrong images", "no image", "gain from sight", "majority answer"):
+    for said in ("accuracy", "blank images", "wrong images", "no image", "gain from sight", "majority answer"):
         assert said in out
     assert figures(tmp_path / "one") == figures(tmp_path / "two")
     for name in ("predictions_val.json", "predictions_val.jsonl"):

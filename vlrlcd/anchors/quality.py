@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 from vlrlcd.anchors.anchor import Anchor
 from vlrlcd.anchors.asks import Ask
 from vlrlcd.config import AnchorsConfig
-from vlrlcd.data.answers import answer_choice
+from vlrlcd.data.example import Example
+from vlrlcd.data.tasks import Check
 from vlrlcd.errors import UserError
 
 CLEARLY = 0.5
@@ -39,7 +40,7 @@ class Checked:
 
 
 def check_quality(
-    wanted: Sequence[Ask], anchors: dict[str, Anchor], settings: AnchorsConfig, names_choice: bool
+    wanted: Sequence[Ask], anchors: dict[str, Anchor], settings: AnchorsConfig, check: Check | None
 ) -> Checked:
     """Looks at every anchor; the first reason against it is the one that is told.
 
@@ -47,19 +48,18 @@ def check_quality(
         wanted: one ask per example, in their order: of those that ask the same, the first good one is kept.
         anchors: the answers by example id.
         settings: what is looked for.
-        names_choice: whether an anchor of this data set has to end in one of the row's choices.
+        check: reads an anchor's own answer and compares it with the row's; None where it is free text.
 
     Raises:
         UserError: anchors.language is no language that can be told from others.
     """
     if settings.language:
         _check_language(settings.language)
-    if not names_choice:
-        settings = replace(settings, contradictions="keep")
+    check = check if settings.contradictions == "set_aside" else None
     kept, seen, aside = set(), set(), []
     for ask in wanted:
         anchor = anchors[ask.example.id]
-        reason = _reason(ask, anchor, settings, seen)
+        reason = _reason(ask, anchor, settings, seen) or _contradiction(ask.example, anchor.text, check)
         if reason:
             aside.append(SetAside(ask.example.id, ask.example.place, reason, anchor.text))
         else:
@@ -76,20 +76,14 @@ def _reason(ask: Ask, anchor: Anchor, settings: AnchorsConfig, seen: set[str]) -
     return next((reason for reason, has in CHECKS.items() if has(ask, anchor.text, settings)), None)
 
 
-def _contradicts(ask: Ask, text: str, settings: AnchorsConfig) -> bool:
-    return _is_checked(ask, settings) and _named(ask, text) not in (None, ask.example.answer)
-
-
-def _names_none(ask: Ask, text: str, settings: AnchorsConfig) -> bool:
-    return _is_checked(ask, settings) and _named(ask, text) is None
-
-
-def _is_checked(ask: Ask, settings: AnchorsConfig) -> bool:
-    return settings.contradictions == "set_aside" and bool(ask.example.choices) and ask.example.answer is not None
-
-
-def _named(ask: Ask, text: str) -> str | None:
-    return answer_choice(text, ask.example.choices)
+def _contradiction(example: Example, text: str, check: Check | None) -> str | None:
+    """Why an anchor does not lead to the row's own answer; None where it does, or nobody can tell."""
+    if check is None or not check.has_key(example):
+        return None
+    named = check.named(text, example)
+    if named is None:
+        return check.none_named
+    return None if check.matches(example, named) else check.another_named
 
 
 def _other_language(ask: Ask, text: str, settings: AnchorsConfig) -> bool:
@@ -120,6 +114,4 @@ CHECKS: dict[str, Callable[[Ask, str, AnchorsConfig], bool]] = {
     "shorter than anchors.min_characters": lambda ask, text, s: len(text) < s.min_characters,
     "longer than anchors.max_characters": lambda ask, text, s: 0 < s.max_characters < len(text),
     "in another language": _other_language,
-    "names another choice than the row's answer": _contradicts,
-    "names none of the choices": _names_none,
 }

@@ -83,7 +83,7 @@ def ready_anchors(
             collect(wanted, teacher, store, config.teacher)
         anchors = load_anchors(wanted, teacher, store, command)
         collected = Ledger() if teacher.from_files else store.ledger(teacher.name)
-    checked = check_quality(wanted, anchors, config.anchors, card.names_choice)
+    checked = check_quality(wanted, anchors, config.anchors, card.check)
     if not checked.kept:
         raise UserError(
             f"none of {len(wanted)} anchors from {teacher.name} can be trained on ({_said(checked.reasons)}): look at "

@@ -68,16 +68,26 @@ def _by_letter(named: str, choices: Sequence[str]) -> str | None:
 def anchor_text(example: Example, style: str) -> str:
     """The anchor that a dataset row holds itself, in one of `STYLES`.
 
-    `explained` is the first rationale, then `Answer: ` and the answer; `terse` leaves out the rationale; `rationale`,
-    for tasks of that name, leaves out the answer. Raises UserError naming the row if it lacks what the style needs.
+    `explained` is the first rationale, then `Answer: ` and the answer; `terse` leaves out the rationale; `rationale`
+    is the rationale alone (a solution, a story); `boxed` the answer alone in a box.
+
+    Raises UserError naming the row if it lacks what the style needs.
     """
     return STYLES[style](example)
 
 
-def _terse(example: Example) -> str:
+def _answer(example: Example) -> str:
     if example.answer is None:
         raise UserError(f"{example.place}: no answer to make an anchor of; add one, or ask a teacher for anchors")
-    return f"Answer: {example.answer}"
+    return example.answer
+
+
+def _terse(example: Example) -> str:
+    return f"Answer: {_answer(example)}"
+
+
+def _boxed(example: Example) -> str:
+    return f"\\boxed{{{_answer(example)}}}"
 
 
 def _rationale(example: Example) -> str:
@@ -90,4 +100,4 @@ def _explained(example: Example) -> str:
     return f"{_rationale(example)} {_terse(example)}"
 
 
-STYLES = {"explained": _explained, "terse": _terse, "rationale": _rationale}
+STYLES = {"explained": _explained, "terse": _terse, "rationale": _rationale, "boxed": _boxed}

@@ -11,10 +11,12 @@ from typing import Any
 import yaml
 
 from vlrlcd.data.fields import KINDS
+from vlrlcd.data.releases import RELEASES
+from vlrlcd.data.tasks import TASKS, Check
 from vlrlcd.errors import UserError
 
 DATASETS = Path(__file__).parents[2] / "datasets"
-TASKS = ("multiple_choice", "rationale")
+ENDINGS = (".json", ".jsonl", ".wp_source", "")
 IMAGE_PATTERN_FIELDS = ("split", "image_id")
 
 
@@ -27,13 +29,18 @@ class Card:
         title: for people.
         licence: of the annotations and of the images.
         source: where to get the data.
-        task: `multiple_choice` (an answer ends in `Answer: ` and the checkable text) or `rationale` (free text).
-        records: file name of a split, with `{split}`; `.json` holds a list, `.jsonl` one object a line.
+        task: of `vlrlcd.data.tasks.TASKS`.
+        records: file name of a split, with `{split}`; `.json` holds a list, `.jsonl` one object a line, `.wp_source`
+            one prompt a line, with the stories in `.wp_target`; without an ending it is a folder of one object a file.
         images: path of a record's image with `{split}` and `{image_id}`; empty where records name their images.
         columns: our field name -> the file's column, where they differ.
-        splits: our split name -> another spelling that files may use (`val: validation`).
+        splits: our split name -> other spellings that files may use, with blanks between (`val: valid validation`).
         required: fields that a record must have besides its id, its question and its images.
         hides_answers: splits whose records come without answers.
+        release: of `vlrlcd.data.releases.RELEASES`, for rows that need more than other names; empty for ours.
+        only: columns of a row and the text that each must hold; other rows belong to another data set.
+        configuration: which one of a data set on the hub that has several.
+        split_order: splits that share questions; one that stands in several is read in the first of them alone.
         labels: YAML of what to look for in images, from the card's folder on (`vlrlcd/data/labels.py`).
     """
 
@@ -48,6 +55,10 @@ class Card:
     splits: dict[str, str] = field(default_factory=dict)
     required: list[str] = field(default_factory=list)
     hides_answers: list[str] = field(default_factory=list)
+    release: str = ""
+    only: dict[str, str] = field(default_factory=dict)
+    configuration: str = ""
+    split_order: list[str] = field(default_factory=list)
     labels: str = "labels.yaml"
 
     @property
@@ -55,13 +66,21 @@ class Card:
         return self.folder.name
 
     @property
-    def names_choice(self) -> bool:
-        """Whether an answer ends in one of the offered choices, and so can be checked."""
-        return self.task == "multiple_choice"
+    def check(self) -> Check | None:
+        """How an answer is told to be right; None where it is free text."""
+        return TASKS[self.task].check
+
+    def explanations(self, texts: Iterable[str]) -> list[str]:
+        """What of each answer is compared with people's and looked at for grounding."""
+        return [TASKS[self.task].explanation(text) for text in texts]
 
     def spellings(self, split: str) -> tuple[str, ...]:
         """The names under which files may keep a split, ours first."""
-        return (split, self.splits[split]) if split in self.splits else (split,)
+        return (split, *self.splits.get(split, "").split())
+
+    def our_split(self, spelling: str) -> str:
+        """Our name of a split that files may spell so; the spelling itself where it has none."""
+        return next((split for split in self.splits if spelling in self.spellings(split)), spelling)
 
 
 def load_card(name_or_folder: str | Path) -> Card:
@@ -115,6 +134,8 @@ def _check_type(path: Path, key: str, value: Any, wanted: Any) -> None:
 
 def _check_names(path: Path, card: Card) -> None:
     _check_known(path, "task", card.task, TASKS)
+    if card.release:
+        _check_known(path, "release", card.release, RELEASES)
     for name in card.columns:
         _check_known(path, "field in `columns`", name, KINDS)
     for name in card.required:
@@ -122,8 +143,10 @@ def _check_names(path: Path, card: Card) -> None:
     for key, known in (("records", ("split",)), ("images", IMAGE_PATTERN_FIELDS)):
         for name in _pattern_fields(path, key, getattr(card, key)):
             _check_known(path, f"placeholder in `{key}`", name, known)
-    if card.records.count("{split}") != 1 or Path(card.records).suffix not in (".json", ".jsonl"):
-        raise UserError(f"{path}: key 'records' must hold {{split}} once and end in .json or .jsonl")
+    if card.records.count("{split}") != 1 or Path(card.records).suffix not in ENDINGS:
+        raise UserError(
+            f"{path}: key 'records' must hold {{split}} once and end in .json, .jsonl, .wp_source or a folder"
+        )
 
 
 def _pattern_fields(path: Path, key: str, pattern: str) -> list[str]:

@@ -24,6 +24,7 @@ class Example:
         direct_answers: the annotators' free answers (A-OKVQA has ten).
         difficult_direct_answer: left out of the official direct-answer score.
         rationales: human explanations of the answer.
+        kind: what sort of question it is, for figures by type; empty where the data set does not say.
         scene: the scene graph that a drawn image was made from, with its question family; None for photographs.
     """
 
@@ -36,4 +37,5 @@ class Example:
     direct_answers: tuple[str, ...] = ()
     difficult_direct_answer: bool = False
     rationales: tuple[str, ...] = ()
+    kind: str = ""
     scene: dict[str, Any] | None = None

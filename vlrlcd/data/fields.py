@@ -1,7 +1,7 @@
 """The fields a record may have, under our names, and how each is checked."""
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,11 @@ KINDS = {
     "direct_answers": Kind("a list of strings, or the string of such a list", _is_texts, _unquoted),
     "difficult_direct_answer": Kind("true or false", lambda value: isinstance(value, bool)),
     "rationales": TEXTS,
+    "kind": TEXT,
 }
+
+Rows = Iterator[tuple[str, dict[str, Any]]]
+"""Pairs of a place (file and 1-based row, for messages) and the raw record."""
 
 
 @dataclass(frozen=True)
@@ -105,3 +109,19 @@ class Record:
 def _shown(value: Any, width: int = 60) -> str:
     text = repr(value)
     return text if len(text) <= width else f"{text[:width]}…"
+
+
+def chosen(rows: Rows, only: Mapping[str, str]) -> Rows:
+    """The rows whose columns hold these texts. Raises UserError naming a row that lacks such a column."""
+    for place, values in rows:
+        for column in only:
+            raw_text(place, values, column)
+        if all(values[column] == wanted for column, wanted in only.items()):
+            yield place, values
+
+
+def raw_text(place: str, values: Mapping[str, Any], column: str) -> str:
+    """The text of a column as it stands, perhaps empty. Raises UserError naming the row that has none."""
+    if not isinstance(found := values.get(column), str):
+        raise UserError(f"{place}: field '{column}' is missing or no string; add a string")
+    return found

@@ -8,15 +8,19 @@ from typing import Any
 
 from vlrlcd.data.card import Card
 from vlrlcd.data.example import Example, ImageSource
-from vlrlcd.data.fields import ANSWER_FIELDS, Record
+from vlrlcd.data.fields import ANSWER_FIELDS, Record, Rows
+from vlrlcd.data.releases import RELEASES
 from vlrlcd.data.rows import Split, find_split, read_json
 from vlrlcd.errors import UserError
+from vlrlcd.processes import ranks
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
 
 
 def read_split(card: Card, root: str | Path, split: str, images: str | Path | None = None) -> list[Example]:
     """Reads one split; images are neither opened nor looked for (see `check_images`).
+
+    What the data set's rules leave out or merge is printed, with its number and the first place.
 
     Args:
         card: the dataset.
@@ -30,17 +34,37 @@ def read_split(card: Card, root: str | Path, split: str, images: str | Path | No
     image_root = found.folder if images is None else Path(images).expanduser()
     scenes = _scenes(found)
     examples: dict[str, Example] = {}
-    for place, values in found.rows:
-        record = Record(place, values, card.columns)
+    earlier, repeated, notes = _earlier_questions(card, root, split), [], []
+    for place, values in _rows(card, found, notes):
+        if Record(place, values, card.columns).get("question") in earlier:
+            repeated.append(place)
+            continue
+        record = Record(place, RELEASES[card.release].finish(values), card.columns)
         _check_required(card, record, split)
         example = _example(record, _images(card, record, found.name, image_root), scenes)
         if example.id in examples:
             first = examples[example.id].place
             raise UserError(f"{place}: id '{example.id}' was used before, in {first}; make it unique")
         examples[example.id] = example
+    if repeated:
+        notes.append(f"{len(repeated):,} questions stand in an earlier split, too, and are left out: {repeated[0]}")
+    if ranks.first() and notes:
+        print("\n".join(f"{card.name}, {split}: {note}" for note in notes))
     if not examples:
         raise UserError(f"split '{split}' in {root} is empty; add records or choose another split")
     return list(examples.values())
+
+
+def _rows(card: Card, split: Split, notes: list[str]) -> Rows:
+    return RELEASES[card.release].rows(split.rows, card.only, card.our_split(split.name), notes)
+
+
+def _earlier_questions(card: Card, root: str | Path, split: str) -> set[str]:
+    """What the splits before this one in the card's order ask: it must not be asked again in a held-out one."""
+    order, ours = card.split_order, card.our_split(split)
+    before = order[: order.index(ours)] if ours in order else []
+    rows = (row for name in before for row in _rows(card, find_split(card, root, name), []))
+    return {Record(place, values, card.columns).need("question") for place, values in rows}
 
 
 def _scenes(split: Split) -> Mapping[str, Any]:
@@ -70,6 +94,7 @@ def _example(record: Record, images: tuple[ImageSource, ...], scenes: Mapping[st
         direct_answers=tuple(record.get("direct_answers") or ()),
         difficult_direct_answer=bool(record.get("difficult_direct_answer")),
         rationales=tuple(record.get("rationales") or ()),
+        kind=record.get("kind") or "",
         scene=scenes.get(example_id),
     )
 

@@ -2,9 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,12 @@ import pyarrow
 import pyarrow.parquet
 
 from vlrlcd.data.card import Card
-from vlrlcd.data.fields import KINDS
+from vlrlcd.data.fields import KINDS, Rows
 from vlrlcd.errors import UserError
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 PARQUET_BATCH = 256
 SURROGATE, HALF = re.compile(r"\\ud[89a-f]", re.IGNORECASE), re.compile("[\ud800-\udfff]")
-
-Rows = Iterator[tuple[str, dict[str, Any]]]
-"""Pairs of a place (file and 1-based row, for messages) and the raw record."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,8 @@ def find_split(card: Card, root: str | Path, split: str) -> Split:
 
 def _files_by_split(card: Card, folder: Path) -> dict[str, list[Path]]:
     before, after = card.records.split("{split}")
-    named = [(path.name[len(before) :][: -len(after)], path) for path in folder.glob(f"{before}*{after}")]
+    found = {path.relative_to(folder).as_posix(): path for path in folder.glob(f"{before}*{after}")}
+    named = [(name[len(before) :][: -len(after)], path) for name, path in found.items()]
     if not named:
         named = [(_parquet_split(path), path) for path in folder.rglob("*.parquet")]
     files: dict[str, list[Path]] = {}
@@ -71,8 +68,7 @@ def _spelling(card: Card, split: str, found: list[str], where: str) -> str:
     for name in card.spellings(split):
         if name in found:
             return name
-    ours = {theirs: name for name, theirs in card.splits.items()}
-    known = ", ".join(sorted(ours.get(name, name) for name in found))
+    known = ", ".join(sorted(card.our_split(name) for name in found))
     raise UserError(f"{where} has no split '{split}'; it has {known}")
 
 
@@ -93,7 +89,7 @@ def _jsonl_rows(_card: Card, path: Path) -> Rows:
 
 
 def _parquet_rows(card: Card, path: Path) -> Rows:
-    wanted = {card.columns.get(name, name) for name in KINDS}
+    wanted = {card.columns.get(name, name) for name in KINDS} | set(card.only)
     try:
         table = pyarrow.parquet.ParquetFile(path)
         columns = [name for name in table.schema_arrow.names if name in wanted]
@@ -106,15 +102,46 @@ def _parquet_rows(card: Card, path: Path) -> Rows:
         raise UserError(f"{path} cannot be read as parquet: {error}; fetch the file again") from error
 
 
-PARSERS = {".json": _json_rows, ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}
+def _folder_rows(_card: Card, path: Path) -> Rows:
+    """A folder of one object a file, `7.json` before `12.json`; a record without an id gets the file's name."""
+    for file in sorted(path.glob("*.json"), key=lambda file: (len(file.stem), file.stem)):
+        place, record = _checked(f"{path.parent.name}/{path.name}/{file.name}", read_json(file))
+        yield place, {"id": f"{path.name}/{file.stem}", **record}
+
+
+def _two_files(_card: Card, path: Path) -> Rows:
+    """Line-aligned prompts (`.wp_source`) and stories (`.wp_target`), read as they go: together they are a gigabyte."""
+    stories = path.with_suffix(".wp_target")
+    if not stories.is_file():
+        raise UserError(f"{stories} is missing, and would hold the stories for {path.name}; put it beside it")
+    try:
+        # universal newlines would also cut at a carriage return inside a line
+        with path.open(encoding="utf-8", newline="\n") as left, stories.open(encoding="utf-8", newline="\n") as right:
+            for number, (prompt, story) in enumerate(zip_longest(left, right), start=1):
+                if prompt is None or story is None:
+                    shorter = path.name if prompt is None else stories.name
+                    raise UserError(f"{shorter} ends before row {number}, and its twin does not; fetch both again")
+                yield f"{path.name}, row {number}", {"prompt": prompt, "story": story}
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} or {stories.name} is not UTF-8 text ({error.reason}); fetch both again") from error
+
+
+PARSERS = {
+    ".json": _json_rows,
+    ".jsonl": _jsonl_rows,
+    ".parquet": _parquet_rows,
+    ".wp_source": _two_files,
+    "": _folder_rows,
+}
 
 
 def _hub_split(card: Card, hub_id: str, split: str) -> Split:
     import datasets
 
     try:
-        name = _spelling(card, split, datasets.get_dataset_split_names(hub_id), hub_id)
-        table = datasets.load_dataset(hub_id, split=name)
+        which = (hub_id, card.configuration) if card.configuration else (hub_id,)
+        name = _spelling(card, split, datasets.get_dataset_split_names(*which), hub_id)
+        table = datasets.load_dataset(*which, split=name)
     except UserError:
         raise
     except Exception as error:  # The hub client has no common base for what a missing network or dataset raises.

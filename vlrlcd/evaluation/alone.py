@@ -9,10 +9,12 @@ from typing import Any
 from vlrlcd.config import Config
 from vlrlcd.data.card import load_card
 from vlrlcd.data.splits import held_out_examples
+from vlrlcd.data.tasks import CHOICE
+from vlrlcd.errors import UserError
 from vlrlcd.evaluation.evaluate import Destination, Questions, evaluate
 from vlrlcd.evaluation.intervals import Metric
 from vlrlcd.evaluation.predictions import read_predictions
-from vlrlcd.evaluation.scores import choice_scores, direct_scores, summarised
+from vlrlcd.evaluation.scores import checked_scores, direct_scores, summarised
 from vlrlcd.evaluation.table import STAGE, add_metrics
 from vlrlcd.evaluation.whole import WholeStudent, weights_on_disk
 from vlrlcd.job import prepare_questions
@@ -43,15 +45,22 @@ def score_predictions(config: Config, path: Path) -> tuple[dict[str, Metric], li
     """The metrics of a file in the official form, and what it leaves out or has too much.
 
     Raises:
-        UserError: see `read_predictions`; or the file predicts nothing.
+        UserError: see `read_predictions`; or the file predicts nothing that the data set could be scored by.
     """
-    examples = held_out_examples(config, load_card(config.data.dataset))
+    card = load_card(config.data.dataset)
+    examples = held_out_examples(config, card)
     found, scores = read_predictions(path, examples), {}
     if found.multiple_choice:
-        scores |= choice_scores(examples, found.multiple_choice, seen=[])
+        scores |= checked_scores(CHOICE, examples, found.multiple_choice, seen=[])
     if found.direct_answer:
         scores |= direct_scores(examples, found.direct_answer)
-    return summarised(examples, scores, config.evaluation, config.run.seed), found.notes
+    table = summarised(examples, scores, config.evaluation, config.run.seed)
+    if not table:
+        raise UserError(
+            f"{path}: nothing in it can be scored, for the official form has choices and direct answers, and "
+            f"{card.name} (task {card.task}) {config.evaluation.split} has neither; evaluate a checkpoint instead."
+        )
+    return table, found.notes
 
 
 def _depends_on(config: Config, questions: Questions) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from vlrlcd.config import Config
 from vlrlcd.data.card import Card
 from vlrlcd.data.example import Example
 from vlrlcd.data.prompts import Templates
+from vlrlcd.data.tasks import CHOICE
 from vlrlcd.evaluation import metrics, scores
 from vlrlcd.evaluation.answers import Answer, AnswerLog, Student, answer
 from vlrlcd.evaluation.controls import CONTROLS
@@ -100,29 +101,33 @@ def _scored(
 ) -> dict[str, Metric]:
     examples, wanted = questions.examples, config.evaluation
     texts = [found.text for found in explained]
-    choices = metrics.chosen(examples, texts) if questions.card.names_choice else None
+    card, explanations = questions.card, questions.card.explanations(texts)
+    named = metrics.named(card.check, examples, texts) if card.check else None
     found: dict[str, metrics.Scores] = {}
-    if choices:
-        found |= scores.choice_scores(examples, choices, questions.seen)
+    if named:
+        found |= scores.checked_scores(card.check, examples, named, questions.seen)
+        if card.check.rule:
+            print(f"accuracy is by {card.check.rule()}")
     if direct:
         found |= scores.direct_scores(examples, direct)
-    found |= scores.explanation_scores(examples, explained)
+    found |= scores.explanation_scores(card, examples, explained)
     if wanted.clip:
-        found |= clip_scores(Grounding(wanted.clip, wanted.clip_architecture), examples, texts)
+        found |= clip_scores(Grounding(wanted.clip, wanted.clip_architecture), examples, explanations)
     write_samples(
         goal.folder / f"predictions_{goal.name}.jsonl",
         questions.templates,
         examples,
         explained,
-        choices or texts,
+        named or texts,
         found,
     )
+    choices = named if card.check is CHOICE else None
     write_predictions(
         goal.folder / f"predictions_{goal.name}.json", [example.id for example in examples], choices, direct
     )
     found |= _without_sight(questions, found, unseeing)
     table = scores.summarised(examples, found, wanted, config.run.seed)
-    return {**table, **corpus_scores(examples, texts, wanted.resamples, config.run.seed)}
+    return {**table, **corpus_scores(examples, explanations, wanted.resamples, config.run.seed)}
 
 
 def _without_sight(

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from model_adapters.eyes import Grounding
-from vlrlcd.data.answers import explanation
 from vlrlcd.data.example import Example
 from vlrlcd.data.images import decode
 from vlrlcd.progress import progress
@@ -39,7 +38,7 @@ def clip_scores(clip: Grounding, examples: Sequence[Example], texts: Sequence[st
 
 
 def _scored(clip: Grounding, examples: Sequence[Example], texts: Sequence[str]) -> list[tuple]:
-    said_BD, cut_B = clip.texts([PREFIX + explanation(text) for text in texts])
+    said_BD, cut_B = clip.texts([PREFIX + text for text in texts])
     shown = _by_example([e.images for e in examples], lambda images: clip.images([decode(image) for image in images]))
     written = _by_example(
         [e.rationales for e in examples], lambda texts: clip.texts([PREFIX + text for text in texts])[0]

@@ -1,13 +1,15 @@
 """Scores of single answers: one number per example, None where the example does not count.
 
-The rules are those of the official A-OKVQA evaluator (github.com/allenai/aokvqa, evaluation/eval_predictions.py).
+The rules for choices and direct answers are those of the official A-OKVQA evaluator (github.com/allenai/aokvqa,
+evaluation/eval_predictions.py).
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from vlrlcd.data.answers import answer_choice
 from vlrlcd.data.example import Example
+from vlrlcd.data.math_answers import same_string
+from vlrlcd.data.tasks import CHOICE, Check
 
 FULL_MARKS = 3
 """How many annotators must have given an answer for it to score 1."""
@@ -15,26 +17,33 @@ FULL_MARKS = 3
 Scores = list[float | None]
 
 
-def chosen(examples: Sequence[Example], texts: Sequence[str]) -> list[str | None]:
-    """The choice that each output names, by its text; None where it names none."""
-    return [answer_choice(text, example.choices) for example, text in zip(examples, texts, strict=True)]
+def named(check: Check, examples: Sequence[Example], texts: Sequence[str]) -> list[str | None]:
+    """What each output names (the text of a choice, what stands in the box); None where nothing can be read."""
+    return [check.named(text, example) for example, text in zip(examples, texts, strict=True)]
 
 
-def multiple_choice(examples: Sequence[Example], choices: Sequence[str | None]) -> Scores:
-    """1 if the choice is the right one's text, else 0, also where there is none.
+def accuracy(check: Check, examples: Sequence[Example], answers: Sequence[str | None]) -> Scores:
+    """1 if what an output names is right, else 0, also where it names nothing.
 
-    An example without choices or with a hidden answer does not count.
+    An example without choices that needs them, or without an answer of its own, does not count.
     """
+    found = (check.matches(example, answer) for example, answer in zip(examples, answers, strict=True))
+    return [None if right is None else float(right) for right in found]
+
+
+def string_match(examples: Sequence[Example], answers: Sequence[str | None]) -> Scores:
+    """`accuracy` of boxed answers by the string rule that MATH was published with, whatever is installed."""
     return [
-        float(choice == example.answer) if _has_key(example) else None
-        for example, choice in zip(examples, choices, strict=True)
+        None if example.answer is None else float(answer is not None and same_string(example.answer, answer))
+        for example, answer in zip(examples, answers, strict=True)
     ]
 
 
-def unreadable(examples: Sequence[Example], choices: Sequence[str | None]) -> Scores:
-    """1 if an answer names none of the offered choices; an example without choices does not count."""
+def unreadable(check: Check, examples: Sequence[Example], answers: Sequence[str | None]) -> Scores:
+    """1 if an output names nothing; an example whose answers cannot be checked does not count."""
     return [
-        float(choice is None) if example.choices else None for example, choice in zip(examples, choices, strict=True)
+        float(answer is None) if example.choices or check.has_key(example) else None
+        for example, answer in zip(examples, answers, strict=True)
     ]
 
 
@@ -52,20 +61,18 @@ def direct_answer_normalised(examples: Sequence[Example], answers: Sequence[str 
 
 
 def majority(examples: Sequence[Example], seen: Sequence[Example]) -> Scores:
-    """What `multiple_choice` gives for always taking the offered choice that is most often right in `seen`.
+    """What `accuracy` gives for always taking the offered choice that is most often right in `seen`.
 
     Among equally frequent choices the first is taken. `seen` are other examples, the training prompts: counted over
     the examples themselves, each would vote for its own answer.
     """
-    counts = Counter(example.answer for example in seen if _has_key(example))
+    counts = Counter(example.answer for example in seen if CHOICE.has_key(example))
     return [
-        float(max(example.choices, key=lambda choice: counts[choice]) == example.answer) if _has_key(example) else None
+        float(max(example.choices, key=lambda choice: counts[choice]) == example.answer)
+        if CHOICE.has_key(example)
+        else None
         for example in examples
     ]
-
-
-def _has_key(example: Example) -> bool:
-    return bool(example.choices) and example.answer is not None
 
 
 def _direct(examples: Sequence[Example], answers: Sequence[str | None], form: Callable[[str], str]) -> Scores:

@@ -1,7 +1,7 @@
 """Explanations against those that people wrote: BLEU and chrF by sacrebleu, ROUGE-L by rouge-score.
 
-What counts is the explanation, the text before the last `Answer:`. All references of an example count: BLEU and chrF
-are multi-reference, ROUGE-L takes the best. An example without references does not count.
+The texts are explanations as `Card.explanations` cuts them out of answers. All references of an example count: BLEU and
+chrF are multi-reference, ROUGE-L takes the best. An example without references does not count.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ import numpy as np
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
-from vlrlcd.data.answers import explanation
 from vlrlcd.data.example import Example
 from vlrlcd.evaluation.intervals import Metric
 
@@ -26,7 +25,7 @@ def rouge_l(examples: Sequence[Example], texts: Sequence[str]) -> list[float | N
     """
     scorer = RougeScorer(["rougeL"])
     return [
-        scorer.score_multi(example.rationales, explanation(text))["rougeL"].fmeasure if example.rationales else None
+        scorer.score_multi(example.rationales, text)["rougeL"].fmeasure if example.rationales else None
         for example, text in zip(examples, texts, strict=True)
     ]
 
@@ -36,7 +35,7 @@ def corpus_scores(examples: Sequence[Example], texts: Sequence[str], resamples: 
 
     Empty where no example has a reference.
     """
-    pairs = [(e.rationales, explanation(t)) for e, t in zip(examples, texts, strict=True) if e.rationales]
+    pairs = [(e.rationales, t) for e, t in zip(examples, texts, strict=True) if e.rationales]
     if not pairs:
         return {}
     references, said = zip(*pairs, strict=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from vlrlcd.config import EvaluationConfig
 from vlrlcd.data.card import Card
 from vlrlcd.data.example import Example
+from vlrlcd.data.tasks import BOXED, CHOICE, Check
 from vlrlcd.evaluation import metrics, rationales, truth
 from vlrlcd.evaluation.answers import Answer
 from vlrlcd.evaluation.intervals import Metric, interval, ratio_interval
@@ -17,25 +18,27 @@ BY_TYPE = ("accuracy", "direct_answer", "rouge_l")
 
 def headline(card: Card) -> str:
     """The metric by which a data set's task is judged first."""
-    return "accuracy" if card.names_choice else "rouge_l"
+    return "accuracy" if card.check else "rouge_l"
 
 
 def headline_scores(card: Card, examples: Sequence[Example], texts: Sequence[str]) -> Scores:
     """The headline metric of each answer."""
-    if card.names_choice:
-        return metrics.multiple_choice(examples, metrics.chosen(examples, texts))
-    return rationales.rouge_l(examples, texts)
+    if card.check:
+        return metrics.accuracy(card.check, examples, metrics.named(card.check, examples, texts))
+    return rationales.rouge_l(examples, card.explanations(texts))
 
 
-def choice_scores(
-    examples: Sequence[Example], choices: Sequence[str | None], seen: Sequence[Example]
+def checked_scores(
+    check: Check, examples: Sequence[Example], named: Sequence[str | None], seen: Sequence[Example]
 ) -> dict[str, Scores]:
-    """Of the choices that answers name. `seen` are the training prompts, from which the majority answer is taken."""
+    """Of what answers name. `seen` are the training prompts, from which the majority answer is taken."""
     found = {
-        "accuracy": metrics.multiple_choice(examples, choices),
-        "unreadable": metrics.unreadable(examples, choices),
+        "accuracy": metrics.accuracy(check, examples, named),
+        "unreadable": metrics.unreadable(check, examples, named),
     }
-    return {**found, "majority": metrics.majority(examples, seen)} if seen else found
+    if check is BOXED:
+        found["string_match"] = metrics.string_match(examples, named)
+    return {**found, "majority": metrics.majority(examples, seen)} if seen and check is CHOICE else found
 
 
 def direct_scores(examples: Sequence[Example], answers: Sequence[str | None]) -> dict[str, Scores]:
@@ -46,12 +49,12 @@ def direct_scores(examples: Sequence[Example], answers: Sequence[str | None]) ->
     }
 
 
-def explanation_scores(examples: Sequence[Example], answers: Sequence[Answer]) -> dict[str, Scores]:
+def explanation_scores(card: Card, examples: Sequence[Example], answers: Sequence[Answer]) -> dict[str, Scores]:
     """Of explanations: near to people's, true of a drawn scene; and how long the answers are."""
     texts = [answer.text for answer in answers]
     made = truth.claims_of(examples, texts)
     return {
-        "rouge_l": rationales.rouge_l(examples, texts),
+        "rouge_l": rationales.rouge_l(examples, card.explanations(texts)),
         "truthful_rationales": truth.truthful(made),
         "claims_per_rationale": truth.claims_made(made),
         "hallucinating_rationales": truth.hallucinates(made),

@@ -13,7 +13,12 @@ WORDS = re.compile(r"[^\W\d_]+")
 
 
 def question_type(example: Example) -> str:
-    """The family of a drawn question; else the words that a question opens with, `other` for none of OPENINGS."""
+    """What the data set says, or the family of a drawn question; else the words that a question opens with.
+
+    `other` for none of OPENINGS.
+    """
+    if example.kind:
+        return example.kind
     if family := (example.scene or {}).get("family"):
         return str(family)
     words = WORDS.findall(example.question.lower().replace("colour", "color"))[:2]

@@ -6,6 +6,8 @@ from vlrlcd.anchors.teachers.files import AnswersFile, DatasetColumn
 from vlrlcd.anchors.teachers.local import LocalTeacher
 from vlrlcd.config import Config
 from vlrlcd.data.card import Card
+from vlrlcd.data.tasks import TASKS
+from vlrlcd.errors import UserError
 
 __all__ = [
     "CONNECTION",
@@ -19,7 +21,7 @@ __all__ = [
 ]
 
 TEACHERS = {
-    "column": lambda config, card: DatasetColumn("rationale" if card.task == "rationale" else config.anchors.style),
+    "column": lambda config, card: DatasetColumn(_style(config.anchors.style, card)),
     "chat": lambda config, card: ChatTeacher(config.teacher),
     "local": lambda config, card: LocalTeacher(config.teacher),
     "file": lambda config, card: AnswersFile(config.teacher),
@@ -29,3 +31,13 @@ TEACHERS = {
 def teacher_for(config: Config, card: Card) -> Teacher:
     """The teacher that the configuration names. Raises UserError for settings that its kind cannot work with."""
     return TEACHERS[config.teacher.kind](config, card)
+
+
+def _style(style: str, card: Card) -> str:
+    known = TASKS[card.task].anchors
+    if style not in known:
+        raise UserError(
+            f"anchors.style={style}: the rows of {card.name} (task {card.task}) hold no such anchor; use "
+            f"{', '.join(known)}, or ask a teacher for anchors."
+        )
+    return known[style]
