@@ -43,7 +43,7 @@ class Bench:
         job, config = self.job, self.config
         size = getattr(config, self.stage).prompts_per_step
         return GroupLoader(
-            job.adapter, job.templates, job.train, job.anchors.texts, size, config.run.seed, True
+            job.adapter, job.templates, job.train, job.anchors.texts, size, config.run.seed, job.card.check
         ).groups(step)
 
     def ranker(self) -> Ranker:
