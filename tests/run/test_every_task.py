@@ -1,4 +1,4 @@
-"""Every method trains two steps on every task of the paper, with students that see and, on tasks of text, with others."""
+"""Every method trains two steps on every task: students that see on all of them, and on those of text one that reads."""
 
 import pytest
 
