@@ -5,26 +5,24 @@ process talks to nobody.
 """
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cache
 from itertools import chain, zip_longest
 from typing import TypeVar
 
-import torch
-from torch import distributed
-
 T = TypeVar("T")
 
 
 def count() -> int:
     """How many processes train together."""
-    return distributed.get_world_size() if distributed.is_initialized() else 1
+    return met.get_world_size() if (met := _met()) else 1
 
 
 def rank() -> int:
     """Which of them this is, from 0."""
-    return distributed.get_rank() if distributed.is_initialized() else 0
+    return met.get_rank() if (met := _met()) else 0
 
 
 def first() -> bool:
@@ -36,7 +34,7 @@ def once(work: Callable[[], T]) -> T:
     """What `work` gives in the first process, in all of them; they wait for it, and it does not wait for them."""
     told = [work() if first() else None]
     if count() > 1:
-        distributed.broadcast_object_list(told, src=0, group=_group())
+        _met().broadcast_object_list(told, src=0, group=_group())
     return told[0]
 
 
@@ -56,18 +54,18 @@ def collected(own: Sequence[T]) -> list[T]:
     if count() == 1:
         return list(own)
     nothing, shares = object(), [None] * count()
-    distributed.all_gather_object(shares, list(own), group=_group())
+    _met().all_gather_object(shares, list(own), group=_group())
     return [item for item in chain(*zip_longest(*shares, fillvalue=nothing)) if item is not nothing]
 
 
 def summed(value: float) -> float:
     """The sum over all processes, in float64."""
-    return _reduced(value, distributed.ReduceOp.SUM)
+    return _reduced(value, "SUM")
 
 
 def largest(value: float) -> float:
     """The largest value of all processes."""
-    return _reduced(value, distributed.ReduceOp.MAX)
+    return _reduced(value, "MAX")
 
 
 def any_of(flag: bool) -> bool:
@@ -75,16 +73,25 @@ def any_of(flag: bool) -> bool:
     return bool(largest(float(flag)))
 
 
-def _reduced(value: float, operation) -> float:
+def _reduced(value: float, operation: str) -> float:
     if count() == 1:
         return value
+    import torch
+
     told = torch.tensor([float(value)], dtype=torch.float64)
-    distributed.all_reduce(told, operation, group=_group())
+    _met().all_reduce(told, getattr(_met().ReduceOp, operation), group=_group())
     return told.item()
+
+
+def _met():
+    """torch.distributed, once the processes have met; None before, and wherever torch is not even imported."""
+    # who only asks an endpoint is one process, and starts in a second without torch
+    distributed = sys.modules.get("torch.distributed")
+    return distributed if distributed and distributed.is_initialized() else None
 
 
 @cache
 def _group():
     """A gloo group of all processes: it works on the CPU, whatever carries the gradients."""
     # the first process may check data for hours while the others wait; deaths are noticed otherwise
-    return distributed.new_group(backend="gloo", timeout=timedelta(days=1))
+    return _met().new_group(backend="gloo", timeout=timedelta(days=1))
