@@ -44,7 +44,7 @@ def test_figures_of_one_student():
     assert "win_rate_truncated" not in result.metrics and "win_rate_difference" not in result.metrics
     assert set(result.metrics) == {
         *("win_rate", "win_rate_length_controlled", "win_rate_length_matched"),
-        *("judge_consistency", "judge_first_position", "judge_ties", "judge_unparsable"),
+        *("judge_consistency", "judge_first_position", "judge_equal_answers", "judge_ties", "judge_unparsable"),
     }
 
 

@@ -60,7 +60,7 @@ METRICS = {
         "win_rate_truncated_difference": ("Win rate, cut to one length, difference", DIFFERENCE),
         "judge_consistency": ("Judge agrees when the order is swapped", SHARE),
         "judge_first_position": ("Judge picks the first position", SHARE),
-        "judge_equal_answers": ("Equal answers, a tie that nobody judged", SHARE),
+        "judge_equal_answers": ("Equal answers, not asked about", SHARE),
         "judge_ties": ("Ties", SHARE),
         "judge_unparsable": ("Verdicts that cannot be read", SHARE),
     },
