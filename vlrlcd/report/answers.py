@@ -93,7 +93,7 @@ def questions(split: Split, run: Run) -> list[Question]:
         for name, row in zip(names, rows_at(path, [split.found[name][stage][0] for name in names]), strict=True):
             if row:
                 texts[name][stage] = row
-    return [_question(name, kind, texts[name], run.folder) for name, kind in chosen.items() if texts[name]]
+    return [_question(name, kind, texts[name], run) for name, kind in chosen.items() if texts[name]]
 
 
 def _name(row: Row) -> str:
@@ -117,13 +117,13 @@ def _kind(stages: Mapping[str, tuple[int, bool | None]]) -> str:
     }[marks[0], marks[-1]]
 
 
-def _question(name: str, kind: str, by_stage: Mapping[str, Row], folder: Path) -> Question:
+def _question(name: str, kind: str, by_stage: Mapping[str, Row], run: Run) -> Question:
     last = list(by_stage.values())[-1]
     doc = mapping(last.get("doc"))
     return Question(
         id=name,
         kind=kind,
-        asked=prompt(doc.get("images"), doc.get("question"), doc.get("choices"), last.get("target"), folder),
+        asked=prompt(doc.get("images"), doc.get("question"), doc.get("choices"), last.get("target"), run),
         references=[str(one) for one in sequence(last.get("references"))],
         answers=[_answer(stage, row) for stage, row in by_stage.items()],
     )
