@@ -168,14 +168,20 @@ class RunFolder:
 
 def provenance() -> dict[str, Any]:
     """Versions, commit, hardware and time: what a figure needs beside it."""
+    processes, threads = ranks.count(), torch.get_num_threads()
+    at_work = f"{_counted(processes, 'process', 'processes')} of {_counted(threads, 'thread', 'threads')}"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
     return {
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
         "commit": _commit(),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
-        "machine": f"{platform.machine()}, {device}, {ranks.count()} process(es) of {torch.get_num_threads()} threads",
+        "machine": f"{platform.machine()}, {device}, {at_work}",
     }
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
 
 
 def _commit() -> str:
