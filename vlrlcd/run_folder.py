@@ -18,7 +18,7 @@ import yaml
 from vlrlcd.cli import to_dict
 from vlrlcd.config import Config, JudgeConfig
 from vlrlcd.errors import UserError
-from vlrlcd.evaluation.table import add_metrics, read_table
+from vlrlcd.evaluation.table import put_evaluation, read_table
 from vlrlcd.processes import ranks
 from vlrlcd.tracking import trackers_for
 
@@ -131,10 +131,10 @@ class RunFolder:
     def save_evaluation(self, task: str, split: str, stage: str, metrics: dict) -> None:
         """Adds a stage to eval.json."""
         if ranks.first():
-            add_metrics(self.path / "eval.json", task, split, stage, metrics)
+            put_evaluation(self.path / "eval.json", task, split, stage, metrics)
         values = {f"{split}/{name}": found["value"] for name, found in metrics.items()}
         for tracker in self._trackers:
-            tracker.log(stage, 0, values)
+            tracker.log_evaluation(stage, values)
 
     def evaluation(self, task: str, split: str) -> dict[str, dict]:
         """The stages of eval.json that are there already."""

@@ -32,9 +32,10 @@ def multiple_choice(examples: Sequence[Example], choices: Sequence[str | None]) 
 
 
 def unreadable(examples: Sequence[Example], choices: Sequence[str | None]) -> Scores:
-    """1 if an answer names none of the offered choices; an example without choices does not count."""
+    """1 if an answer names nothing or what is no offered choice; an example without choices does not count."""
     return [
-        float(choice is None) if example.choices else None for example, choice in zip(examples, choices, strict=True)
+        float(choice not in example.choices) if example.choices else None
+        for example, choice in zip(examples, choices, strict=True)
     ]
 
 
