@@ -3,8 +3,7 @@
 import json
 from multiprocessing.pool import ThreadPool
 
-from vlrlcd.evaluation.table import add_metrics, put_evaluation, read_table
-from vlrlcd.judging.contest import METRICS
+from vlrlcd.evaluation.table import OF_A_JUDGE, add_metrics, put_evaluation, read_table
 
 ONE = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10}
 
@@ -12,16 +11,16 @@ ONE = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10}
 def test_an_evaluation_replaces_all_but_what_a_judge_found(tmp_path):
     path, place = tmp_path / "eval.json", ("scenes", "val", "stage2")
     judged = {"win_rate": ONE, "win_rate_length_controlled": ONE, "judge_unparsable": ONE}
-    assert all(name.startswith(METRICS) for name in judged)
+    assert all(name.startswith(OF_A_JUDGE) for name in judged)
     put_evaluation(path, "scenes", "val", "stage1", {"clip_score": ONE})
     put_evaluation(path, *place, {"accuracy": ONE, "clip_score": ONE})
-    add_metrics(path, *place, judged, instead_of=METRICS)
+    add_metrics(path, *place, judged, instead_of=OF_A_JUDGE)
     put_evaluation(path, *place, {"accuracy": {**ONE, "value": 0.7}})
     assert read_table(path)["scenes"]["val"] == {
         "stage1": {"clip_score": ONE},
         "stage2": {**judged, "accuracy": {**ONE, "value": 0.7}},
     }
-    add_metrics(path, *place, {"win_rate": ONE}, instead_of=METRICS)
+    add_metrics(path, *place, {"win_rate": ONE}, instead_of=OF_A_JUDGE)
     assert read_table(path)["scenes"]["val"]["stage2"].keys() == {"accuracy", "win_rate"}
 
 

@@ -12,7 +12,7 @@ from vlrlcd.config import Config
 from vlrlcd.data.card import Card
 from vlrlcd.evaluation.intervals import Metric, differences, interval
 from vlrlcd.evaluation.stages import JUDGED, OTHER
-from vlrlcd.evaluation.table import add_metrics, read_table
+from vlrlcd.evaluation.table import OF_A_JUDGE, add_metrics, read_table
 from vlrlcd.judging.judges import Judge
 from vlrlcd.judging.pairs import Pair, References, answers, paired, questions, references, truncated
 from vlrlcd.judging.rates import judge_rates
@@ -22,8 +22,6 @@ from vlrlcd.judging.win_rate import Scored, win_rate_differences, win_rates
 
 WHOLE, TRUNCATED = "", "_truncated"
 """Rounds: the answers as they are, and both cut to the shorter one's length. Files and metrics end in these."""
-METRICS = ("win_rate", "judge_")
-"""How the names of the figures begin."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ def write_results(folder: Path, found: Sequence[Result], config: Config, task: s
     if OTHER in read_table(table).get(task, {}).get(split, {}):
         metrics.setdefault(OTHER, {})
     for stage, figures in metrics.items():
-        add_metrics(table, task, split, stage, figures, instead_of=METRICS)
+        add_metrics(table, task, split, stage, figures, instead_of=OF_A_JUDGE)
     for who, name in product(("", f"_{OTHER}"), (WHOLE, TRUNCATED)):
         (folder / f"judged{who}{name}.jsonl").unlink(missing_ok=True)
     for result, who in zip(found, ("", f"_{OTHER}"), strict=False):

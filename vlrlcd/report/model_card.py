@@ -6,11 +6,11 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from vlrlcd.data.card import Card
+from vlrlcd.evaluation.stages import OF_A_RUN
 from vlrlcd.report.read import Run, mapping, number, read_run
 
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
 UNKNOWN_LICENCE = {"license": "other", "license_name": "see-base-model", "license_link": "LICENSE"}
-OWN_STAGES = ("stage2", "stage1", "pretrained")
 """Of a run, the last first; other commands may add stages to its eval.json."""
 TASKS = {True: "image-text-to-text", False: "text-generation"}
 SHOWN = {
@@ -72,7 +72,7 @@ def _figures(run: Run) -> list[tuple[str, str, str, dict[str, Any]]]:
     found = []
     for splits in run.evaluation.values():
         for split, stages in mapping(splits).items():
-            last = next((mapping(stages)[stage] for stage in OWN_STAGES if stage in mapping(stages)), None)
+            last = next((mapping(stages)[stage] for stage in reversed(OF_A_RUN) if stage in mapping(stages)), None)
             for name, title in SHOWN.items():
                 figure = mapping(mapping(last).get(name))
                 if number(figure.get("value")) is not None:
