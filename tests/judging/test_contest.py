@@ -89,7 +89,7 @@ def test_another_judgement_replaces_the_one_before(tmp_path):
     write_results(tmp_path, both, Config(), "mc", "the judge", "them")
     (one,) = found(side("stage2", lambda n: 0))
     write_results(tmp_path, [one], Config(), "mc", "another", "them")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["eval.json", "judged.jsonl"]
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["eval.json", "judged.jsonl"]
     assert json.loads((tmp_path / "eval.json").read_text())["mc"]["val"]["stage2"] == one.metrics
 
 
@@ -115,7 +115,7 @@ def test_what_is_written(tmp_path):
         "judged_other_truncated.jsonl",
         "judged_truncated.jsonl",
     ]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == names
     table = json.loads((tmp_path / "eval.json").read_text())["mc"]["val"]
     assert table["stage2"] == {"accuracy": {"value": 1}, **both[0].metrics} and table["stage1"] == both[1].metrics
     lines = [json.loads(line) for line in (tmp_path / "judged.jsonl").read_text().splitlines()]
