@@ -13,7 +13,6 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from model_adapters import AdapterError
 from vlrlcd.config import Config, check
 from vlrlcd.errors import UserError
 from vlrlcd.processes import leaving
@@ -68,7 +67,13 @@ def to_dict(config: Any) -> dict:
 
 def run(main: Callable[[], Any]) -> None:
     """Runs a script's main, as `leaving.run` does; what a model's adapter refuses is a user's mistake too."""
-    leaving.run(main, (UserError, AdapterError))
+    leaving.run(main, _mistakes)
+
+
+def _mistakes() -> tuple[type[Exception], ...]:
+    # where no adapter was imported, none has refused anything, and importing one takes seconds
+    adapters = sys.modules.get("model_adapters")
+    return (UserError, adapters.AdapterError) if adapters else (UserError,)
 
 
 def same_command(script: str, config: str | Path, argv: list[str] | None = None) -> str:

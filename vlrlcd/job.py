@@ -17,7 +17,7 @@ from vlrlcd.data.encode import check_lengths, image_ids
 from vlrlcd.data.example import Example, ImageSource
 from vlrlcd.data.images import check_images
 from vlrlcd.data.prompts import Templates
-from vlrlcd.data.splits import held_out_examples, training_examples
+from vlrlcd.data.splits import asked_examples, held_out_examples, training_examples
 from vlrlcd.engine import deepspeed_settings, zero_stage
 from vlrlcd.errors import UserError
 from vlrlcd.evaluation.evaluate import Questions
@@ -37,6 +37,7 @@ class Job:
     Attributes:
         adapter: without its weights.
         train: the prompts that are trained on, each with an anchor.
+        seen: all training prompts, for the majority answer; none where they are what is asked.
         layout: what a checkpoint to resume from depends on besides the configuration.
         anchors: the teacher's answers, what was set aside, what they cost.
     """
@@ -45,6 +46,7 @@ class Job:
     card: Card
     templates: Templates
     train: list[Example]
+    seen: list[Example]
     held_out: list[Example]
     layout: dict[str, int | str]
     anchors: ReadyAnchors
@@ -52,7 +54,7 @@ class Job:
     @property
     def questions(self) -> Questions:
         """What is asked in an evaluation."""
-        return Questions(self.card, self.templates, self.held_out, self.train)
+        return Questions(self.card, self.templates, self.held_out, self.seen)
 
 
 def prepare(config: Config, source: str | Path = "the configuration") -> Job:
@@ -99,9 +101,10 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
         templates = templates.described(descriptions.__getitem__)
         layout["descriptions"] = sha256("\n".join(descriptions.values()).encode()).hexdigest()[:12]
     ranks.once(check_prompts)
+    seen = [] if config.data.train_split == config.evaluation.split else train
     train = [example for example in train if example.id in anchors.texts]
     _check_processes(config, train)
-    return Job(adapter, card, templates, train, held_out, layout, anchors)
+    return Job(adapter, card, templates, train, seen, held_out, layout, anchors)
 
 
 def prepare_questions(config: Config) -> tuple[ModelAdapter, Questions]:
@@ -117,9 +120,7 @@ def prepare_questions(config: Config) -> tuple[ModelAdapter, Questions]:
     check_eyes(config, adapter)
     _check_clip(config)
     card = load_card(config.data.dataset)
-    examples = held_out_examples(config, card)
-    if not examples:
-        raise UserError("evaluation.split is empty: name the split to evaluate on.")
+    examples = asked_examples(config, card)
     templates = Templates(card)
     ranks.once(lambda: check_images(examples))
     if descriptions := _descriptions(config, card, examples):

@@ -18,7 +18,7 @@ import yaml
 from vlrlcd.cli import to_dict
 from vlrlcd.config import Config, JudgeConfig
 from vlrlcd.errors import UserError
-from vlrlcd.evaluation.table import add_metrics, read_table
+from vlrlcd.evaluation.table import put_evaluation, read_table
 from vlrlcd.processes import ranks
 from vlrlcd.tracking import trackers_for
 
@@ -135,10 +135,10 @@ class RunFolder:
     def save_evaluation(self, task: str, split: str, stage: str, metrics: dict) -> None:
         """Adds a stage to eval.json."""
         if ranks.first():
-            add_metrics(self.path / "eval.json", task, split, stage, metrics)
+            put_evaluation(self.path / "eval.json", task, split, stage, metrics)
         values = {f"{split}/{name}": found["value"] for name, found in metrics.items()}
         for tracker in self._trackers:
-            tracker.log(stage, 0, values)
+            tracker.log_evaluation(stage, values)
 
     def evaluation(self, task: str, split: str) -> dict[str, dict]:
         """The stages of eval.json that are there already."""
@@ -172,14 +172,20 @@ class RunFolder:
 
 def provenance() -> dict[str, Any]:
     """Versions, commit, hardware and time: what a figure needs beside it."""
+    processes, threads = ranks.count(), torch.get_num_threads()
+    at_work = f"{_counted(processes, 'process', 'processes')} of {_counted(threads, 'thread', 'threads')}"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
     return {
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
         "commit": _commit(),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
-        "machine": f"{platform.machine()}, {device}, {ranks.count()} process(es) of {torch.get_num_threads()} threads",
+        "machine": f"{platform.machine()}, {device}, {at_work}",
     }
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
 
 
 def _commit() -> str:

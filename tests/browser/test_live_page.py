@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 
 import httpx2
@@ -75,6 +76,20 @@ def test_an_appended_line_shows_and_the_reader_keeps_filter_words_rows_and_place
         "/",
         "/state",
     }
+
+
+def test_a_page_begun_in_an_empty_folder_gets_its_head(run, tmp_path, show):
+    (begun := tmp_path / "begun").mkdir()
+    with watched(begun) as watch:
+        page = show(watch.address).page
+        assert page.title() == "begun · vlrlcd" and page.locator(".subject").count() == 0
+        page.get_by_role("link", name="Curves").focus()
+        for name in ("config.yaml", "run.json"):
+            shutil.copy(run / name, begun)
+        page.locator("header .subject").wait_for(timeout=PATIENCE_MS)
+        assert page.title() == "quickstart · vlrlcd" and page.locator("h1").all_inner_texts() == ["quickstart"]
+        assert "tiny-llava-scenes trained with ldl_grpo on aokvqa_mc" in page.locator(".subject").inner_text()
+        assert page.evaluate("document.activeElement.textContent") == "Curves"
 
 
 def test_a_row_that_is_read_stays_when_the_sample_moves_on_and_what_is_typed_goes_on(live, run):

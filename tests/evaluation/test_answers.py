@@ -1,6 +1,8 @@
 import json
+from contextlib import closing
 
 import pytest
+import torch
 
 from tests.tiny import tiny_llava
 from vlrlcd.config import ModelConfig
@@ -74,9 +76,17 @@ def test_a_half_written_last_line_is_asked_again(student, questions, tmp_path):
     assert (tmp_path / "log.jsonl").read_bytes() == content
 
 
-def test_an_answer_is_cut_at_the_limit_or_ends_by_itself(student, questions, tmp_path):
+@pytest.mark.parametrize(("wants_to_end", "tokens", "truncated"), [(True, 1, False), (False, 6, True)])
+def test_an_answer_is_cut_at_the_limit_or_ends_by_itself(
+    student, questions, tmp_path, monkeypatch, wants_to_end, tokens, truncated
+):
+    stop, logits = list(student.adapter.stop_ids), student.adapter.logits
+    wish = 1e4 if wants_to_end else -1e4
+    monkeypatch.setattr(
+        student.adapter, "logits", lambda hidden: logits(hidden).index_fill(-1, torch.tensor(stop), wish)
+    )
     for one in answers(student, questions, tmp_path / "log.jsonl"):
-        assert one.truncated == (one.tokens == 6) or one.tokens == 6
+        assert (one.tokens, one.truncated) == (tokens, truncated)
 
 
 def test_answers_to_something_else_are_refused(tmp_path):
@@ -86,11 +96,36 @@ def test_answers_to_something_else_are_refused(tmp_path):
         AnswerLog(tmp_path / "log.jsonl", {"weights": [1, 2], "limit": 4})
 
 
-@pytest.mark.parametrize("content", ["hello\n", "[]\n", '{"other": 1}\n', '{"settings": {}}\n{"id": "a"}\n'])
+@pytest.mark.parametrize("kept", [0, 1, 15, 30])
+def test_a_kill_while_the_file_is_made_stops_nothing(tmp_path, kept):
+    settings = {"weights": [1, 2], "limit": 3}
+    AnswerLog(tmp_path / "log.jsonl", settings).close()
+    content = (tmp_path / "log.jsonl").read_bytes()
+    assert kept < len(content)
+    (tmp_path / "log.jsonl").write_bytes(content[:kept])
+    assert AnswerLog(tmp_path / "log.jsonl", settings).known == {}
+    assert (tmp_path / "log.jsonl").read_bytes() == content
+
+
+def test_a_second_command_is_refused_and_loses_nothing(tmp_path):
+    settings, one = {"limit": 3}, Answer("red", 3, False)
+    first = AnswerLog(tmp_path / "log.jsonl", settings)
+    with pytest.raises(UserError, match=r"log\.jsonl is being written by another command: wait until it ends, or give"):
+        AnswerLog(tmp_path / "log.jsonl", settings)
+    first.add("student", {"a": one})
+    first.close()
+    with closing(AnswerLog(tmp_path / "log.jsonl", settings)) as again:
+        assert again.known == {("student", "a"): one}
+
+
+@pytest.mark.parametrize(
+    "content", ["hello", "hello\nhalf", "hello\n", "[]\n", '{"other": 1}\n', '{"settings": {}}\n{"id": "a"}\n']
+)
 def test_another_file_is_refused(tmp_path, content):
     (tmp_path / "log.jsonl").write_text(content)
     with pytest.raises(UserError, match=r"log\.jsonl holds no answers of an evaluation"):
         AnswerLog(tmp_path / "log.jsonl", {})
+    assert (tmp_path / "log.jsonl").read_text() == content
 
 
 def test_an_answer_keeps_every_character(tmp_path):

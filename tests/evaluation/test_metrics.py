@@ -88,6 +88,7 @@ def test_a_normalised_direct_answer_forgives_case_and_full_stop_on_both_sides(ma
 
 def test_an_answer_that_names_no_choice_is_unreadable(make):
     assert metrics.unreadable(CHOICE, [make(), make(), make(choices=())], ["cab", None, None]) == [0.0, 1.0, None]
+    assert metrics.unreadable(CHOICE, [make(), make(), make(choices=())], ["", "zebra", "zebra"]) == [1.0, 1.0, None]
 
 
 def test_a_difficult_direct_answer_does_not_count(make):

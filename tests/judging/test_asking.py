@@ -65,10 +65,18 @@ def test_other_words_are_another_game(asking):
 
 
 def test_the_same_words_twice_are_one_call(asking):
+    twice = games([pair(0, "mine", "theirs"), pair(0, "theirs", "mine")])
     with asking(stub := StubJudge(lambda *shown: "[[C]]")) as judge:
-        judge.ask(games([pair(0, "same", "same")]), Limits())
-        assert [verdict.letter for verdict in judge.verdicts(games([pair(0, "same", "same")]))] == ["C", "C"]
-    assert stub.games.total() == 1
+        judge.ask(twice, Limits())
+        assert [verdict.letter for verdict in judge.verdicts(twice)] == ["C", "C", "C", "C"]
+    assert stub.games.total() == 2
+
+
+def test_where_all_answers_are_equal_nobody_is_asked(asking):
+    none = games([pair(0, "same", "same")])
+    with asking(stub := StubJudge(mine)) as judge:
+        assert judge.missing(none) == [] and judge.ask(none, Limits()).sent == 0
+    assert stub.games.total() == 0
 
 
 def test_a_verdict_that_cannot_be_read_is_asked_for_once_more(asking):

@@ -10,7 +10,7 @@ from vlrlcd.judging.contest import TRUNCATED, WHOLE, Contest, Side, results, wri
 from vlrlcd.judging.pairs import References
 from vlrlcd.judging.verdicts import Verdict
 
-COUNT = 24
+COUNT = 60
 
 
 class Recorded:
@@ -44,7 +44,7 @@ def test_figures_of_one_student():
     assert "win_rate_truncated" not in result.metrics and "win_rate_difference" not in result.metrics
     assert set(result.metrics) == {
         *("win_rate", "win_rate_length_controlled", "win_rate_length_matched"),
-        *("judge_consistency", "judge_first_position", "judge_ties", "judge_unparsable"),
+        *("judge_consistency", "judge_first_position", "judge_equal_answers", "judge_ties", "judge_unparsable"),
     }
 
 
@@ -89,8 +89,18 @@ def test_another_judgement_replaces_the_one_before(tmp_path):
     write_results(tmp_path, both, Config(), "mc", "the judge", "them")
     (one,) = found(side("stage2", lambda n: 0))
     write_results(tmp_path, [one], Config(), "mc", "another", "them")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["eval.json", "judged.jsonl"]
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["eval.json", "judged.jsonl"]
     assert json.loads((tmp_path / "eval.json").read_text())["mc"]["val"]["stage2"] == one.metrics
+
+
+def test_a_judgement_without_a_second_student_takes_the_earlier_one_s_figures_away(tmp_path):
+    (tmp_path / "eval.json").write_text(json.dumps({"mc": {"val": {"other": {"accuracy": {"value": 1}}}}}))
+    write_results(
+        tmp_path, found(side("stage2", lambda n: 2), side("other", lambda n: 0)), Config(), "mc", "judge", "them"
+    )
+    assert "win_rate" in json.loads((tmp_path / "eval.json").read_text())["mc"]["val"]["other"]
+    write_results(tmp_path, found(side("stage2", lambda n: 0)), Config(), "mc", "judge", "them")
+    assert json.loads((tmp_path / "eval.json").read_text())["mc"]["val"]["other"] == {"accuracy": {"value": 1}}
 
 
 def test_what_is_written(tmp_path):
@@ -105,7 +115,7 @@ def test_what_is_written(tmp_path):
         "judged_other_truncated.jsonl",
         "judged_truncated.jsonl",
     ]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == names
     table = json.loads((tmp_path / "eval.json").read_text())["mc"]["val"]
     assert table["stage2"] == {"accuracy": {"value": 1}, **both[0].metrics} and table["stage1"] == both[1].metrics
     lines = [json.loads(line) for line in (tmp_path / "judged.jsonl").read_text().splitlines()]

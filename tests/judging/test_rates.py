@@ -57,6 +57,15 @@ def test_which_side_is_the_student_s_does_not_matter(letters):
     assert values(*letters) == pytest.approx(values(*(two[::-1] for two in letters)))
 
 
+def test_equal_answers_are_ties_and_say_nothing_of_the_judge():
+    """Letters A and A of a pair whose two games are one request are no sign of a preference for a place."""
+    equal = {"answer": "the same", "reference": "the same"}
+    found = judge_rates([*(decided(two, **equal) for two in ("AA", "CC")), decided("AB"), decided("--")], 50, 0)
+    assert [found[name]["value"] for name in NAMES] == [1.0, 0.5, 0.25, 0.5]
+    assert found["judge_equal_answers"]["value"] == 0.5 and found["judge_equal_answers"]["n"] == 4
+    assert found["judge_consistency"]["n"] == 1 and found["judge_first_position"]["n"] == 1
+
+
 def said(*letters):
     return " | ".join(warnings({**rates(*letters), **NO_LENGTHS}))
 

@@ -89,10 +89,10 @@ def test_the_last_stage_of_a_folder_is_taken(tmp_path):
     for name in ("pretrained", "stage1", "stage2"):
         (tmp_path / f"predictions_val_{name}.jsonl").touch()
         assert answers_file(str(tmp_path), "val").name == f"predictions_val_{name}.jsonl"
-    for other in ("predictions_val_stage2.json", "predictions_validation.jsonl", "predictions_test_z.jsonl"):
+    for other in ("predictions_val_stage2.json", "predictions_val_hard_stage3.jsonl", "predictions_test_stage1.jsonl"):
         (tmp_path / other).touch()
     assert answers_file(str(tmp_path), "val").name == "predictions_val_stage2.jsonl"
-    assert answers_file(str(tmp_path), "test").name == "predictions_test_z.jsonl"
+    assert answers_file(str(tmp_path), "test").name == "predictions_test_stage1.jsonl"
     assert answers_file(str(tmp_path / "own.jsonl"), "val") == tmp_path / "own.jsonl"
 
 
@@ -115,6 +115,8 @@ def test_a_folder_without_answers(tmp_path):
         ("predictions_val_stage2.jsonl", "stage2"),
         ("predictions_val.jsonl", "student"),
         ("predictions_test_stage2.jsonl", None),
+        ("predictions_val_heldout.jsonl", None),
+        ("predictions_val_hard_stage2.jsonl", None),
         ("mine.jsonl", None),
     ],
 )

@@ -54,6 +54,14 @@ def test_each_pair_is_played_in_both_orders():
     assert played == [("id1", "mine", "theirs"), ("id1", "theirs", "mine"), ("id2", "x", "y"), ("id2", "y", "x")]
 
 
+def test_nobody_is_asked_which_of_two_equal_texts_is_better():
+    pairs = [pair(1, "x", "y"), pair(2, "same", "same"), pair(3, "y", "x")]
+    assert [game.example.id for game in games(pairs)] == ["id1", "id1", "id3", "id3"]
+    won, lost = Verdict(("[[A]]",), "A"), Verdict(("[[B]]",), "B")
+    found = judged(pairs, [won, lost, lost, won])
+    assert [one.score for one in found] == [1.0, 0.5, 0.0] and found[1].letters == ("C", "C")
+
+
 @pytest.mark.parametrize(
     ("letters", "score"),
     [

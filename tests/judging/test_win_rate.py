@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from vlrlcd.judging import win_rate
 from vlrlcd.judging.regression import length_controlled
-from vlrlcd.judging.win_rate import Scored, resampled, win_rate_differences, win_rates
+from vlrlcd.judging.win_rate import LEAST, Scored, resampled, win_rate_differences, win_rates
 
 NAMES = ["win_rate", "win_rate_length_controlled", "win_rate_length_matched"]
 TRIPLES = st.lists(
@@ -47,7 +47,7 @@ def test_turned_round_every_win_rate_is_the_rest_to_one(triples):
             assert one[name]["value"] + other[name]["value"] == pytest.approx(1, abs=1e-6)
 
 
-@given(st.lists(st.integers(0, 300), min_size=1, max_size=20))
+@given(st.lists(st.integers(0, 300), min_size=LEAST, max_size=20))
 def test_against_itself_it_is_a_half(lengths):
     """Two games with the same answers end in the same verdict, which is won once and lost once."""
     pairs = Scored(np.full(len(lengths), 0.5), np.array(lengths), np.array(lengths))
@@ -86,7 +86,7 @@ def test_equal_gaps_cannot_be_told_from_quality():
     assert found["win_rate"]["value"] == 0.5
 
 
-@pytest.mark.parametrize("shorter", [0, 4, 5, 40, 195, 196, 200])
+@pytest.mark.parametrize("shorter", [0, 9, 10, 40, 190, 191, 200])
 def test_where_one_side_is_nearly_always_longer_length_is_not_controlled_for(shorter):
     """Far from all pairs a fit is made up: here longer answers lose, and where all are longer it says that all win."""
     gaps = np.where(np.arange(200) < shorter, -1, 1) * (10 + np.arange(200) % 40 * 2)
@@ -94,15 +94,21 @@ def test_where_one_side_is_nearly_always_longer_length_is_not_controlled_for(sho
     pairs = Scored(scores, 200 + gaps, np.full(200, 200))
     for found in (win_rates(pairs, 5, 0), win_rate_differences(pairs, drawn(200), 5, 0)):
         (controlled,) = [metric for name, metric in found.items() if "controlled" in name]
-        assert (controlled["value"] is not None) == (5 <= shorter <= 195)
+        assert (controlled["value"] is not None) == (10 <= shorter <= 190)
         assert (controlled["low"] is None) == (controlled["value"] is None) and controlled["n"] == 200
     if not shorter:
         assert length_controlled(scores, gaps) > 0.99 > 0.65 == scores.mean()
 
 
+@pytest.mark.parametrize(("shorter", "overlaps"), [(19, False), (20, True), (780, True), (781, False)])
+def test_of_many_pairs_a_share_must_be_on_either_side(shorter, overlaps):
+    gaps = np.where(np.arange(800) < shorter, -1, 1)
+    assert Scored(np.ones(800), 200 + gaps, np.full(800, 200)).overlaps == overlaps
+
+
 def test_all_won_is_one():
-    pairs = drawn(40)
-    found = win_rates(Scored(np.ones(40), pairs.lengths, pairs.reference_lengths), 50, 0)
+    pairs = drawn(60)
+    found = win_rates(Scored(np.ones(60), pairs.lengths, pairs.reference_lengths), 50, 0)
     assert {found[name]["value"] for name in NAMES} == {1.0}
 
 
@@ -124,11 +130,25 @@ def test_bounds_are_the_percentiles_of_resampled_fits_however_many_fit_at_once(m
     assert win_rates(pairs, 200, 7)["win_rate_length_controlled"] == pytest.approx(found, abs=1e-7)
 
 
-def test_a_few_pairs_whose_resamples_tell_nothing():
-    pairs = Scored(np.array([1.0, 0.0]), np.array([5, 27]), np.array([10, 20]))
-    found = [win_rates(pairs, 2, seed)["win_rate_length_controlled"] for seed in range(20)]
-    assert all(0 < metric["value"] < 1 for metric in found)
-    assert {metric["low"] is None for metric in found} == {metric["high"] is None for metric in found} == {True, False}
+def test_one_pair_on_the_other_side_is_no_length_controlled_rate():
+    """40 pairs of which one is shorter, by little, and lost: a fit would put the rate below one in a hundred."""
+    rng = np.random.default_rng(0)
+    gaps = np.append(rng.integers(150, 250, 39), -5)
+    scores = np.append(rng.binomial(1, 0.5, 39), 0).astype(float)
+    found = win_rates(Scored(scores, 300 + gaps, np.full(40, 300)), 50, 0)
+    assert length_controlled(scores, gaps) < 0.01 and 0.3 < found["win_rate"]["value"] < 0.7
+    assert found["win_rate_length_controlled"] == {"value": None, "low": None, "high": None, "n": 40}
+
+
+def test_where_many_resamples_tell_nothing_there_is_no_length_controlled_rate():
+    """A single pair of another length: what is drawn decides whether length can be told from who answered."""
+    gaps, scores = np.append(np.zeros(39), 50).astype(int), np.append(np.ones(6), np.zeros(34))
+    pairs = Scored(scores, 100 + gaps, np.full(40, 100))
+    assert pairs.overlaps and 0 < length_controlled(scores, gaps) < 1
+    drawn_again = np.random.default_rng(3).integers(0, 40, (400, 40))
+    assert np.isnan(resampled(length_controlled, (scores, gaps), drawn_again)).mean() > win_rate.WITHOUT_VALUE
+    found = win_rates(pairs, 400, 3)["win_rate_length_controlled"]
+    assert found == {"value": None, "low": None, "high": None, "n": 40}
 
 
 def test_19_of_20_intervals_hold_the_true_length_controlled_rate():
@@ -165,12 +185,13 @@ def test_differences_are_paired_by_prompt():
 
 
 def test_a_student_does_not_differ_from_itself():
-    pairs = drawn(30)
+    pairs = drawn(60)
     for metric in win_rate_differences(pairs, pairs, 100, 0).values():
-        assert metric == {"value": 0.0, "low": 0.0, "high": 0.0, "n": 30}
+        assert metric == {"value": 0.0, "low": 0.0, "high": 0.0, "n": 60}
 
 
 def test_a_difference_that_only_one_of_them_has_is_none():
-    known = drawn(4)
-    equal = Scored(known.scores, np.full(4, 12), np.full(4, 10))
+    known = drawn(60)
+    equal = Scored(known.scores, np.full(60, 12), np.full(60, 10))
+    assert win_rates(known, 20, 0)["win_rate_length_controlled"]["value"] is not None
     assert win_rate_differences(known, equal, 20, 0)["win_rate_length_controlled_difference"]["value"] is None

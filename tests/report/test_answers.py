@@ -94,22 +94,20 @@ def test_half_of_the_people_make_a_direct_answer_right(run):
     assert kind_of(alone(run), 0.3, 0.5, 0.6, name="direct_answer") == ("mended", ["wrong", "right", "right"])
 
 
-def test_a_control_is_shown_and_does_not_decide(run):
+def test_an_evaluation_beside_those_of_the_run_is_shown_and_does_not_decide(run):
     alone(run)
-    predictions(run, "stage2_blank", {"id": "one", "accuracy": 0.0, "resps": [["blind"]]})
+    (run / "predictions_val.jsonl").write_text(json.dumps({"id": "one", "accuracy": 0.0, "resps": [["later"]]}) + "\n")
     assert kind_of(run, 0.0, 0.0, 1.0) == ("mended", ["wrong", "wrong", "right", "wrong"])
     (found,) = questions(split_of(run)[0], read_run(run))
-    assert found.answers[-1].stage == "After stage 2, images blanked" and found.answers[-1].text == "blind"
+    assert found.answers[-1].stage == "Evaluated alone" and found.answers[-1].text == "later"
 
 
-def test_a_split_with_an_underscore_is_told_apart_from_its_stage(run):
+def test_splits_with_an_underscore_and_files_without_a_stage_are_told_apart(run):
     alone(run)
-    evaluation = {"scenes": {"val_hard": {}, "val": {}}}
-    (run / "eval.json").write_text(json.dumps(evaluation))
-    predictions(run, "stage2_blank", {"id": "one"}, split="val_hard")
-    predictions(run, "stage2", {"id": "two"}, split="val")
+    for name in ("val_stage2", "val", "val_hard_stage1", "train_heldout"):
+        (run / f"predictions_{name}.jsonl").write_text('{"id": "one"}\n')
     found = {split.name: list(split.files) for split in splits(read_run(run), [])}
-    assert found == {"val": ["stage2"], "val_hard": ["stage2_blank"]}
+    assert found == {"train_heldout": ["student"], "val": ["stage2", "student"], "val_hard": ["stage1"]}
 
 
 def test_two_splits_stand_apart(run):

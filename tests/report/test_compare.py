@@ -68,7 +68,7 @@ def test_every_run_has_its_headline_figures_of_the_last_stage(runs):
     found = json.loads((runs[1] / "eval.json").read_text())
     stages = found["scenes"]["val"]
     stages["stage2"]["accuracy"] = {"value": 0.8, "low": 0.765, "high": 0.835, "n": 1500}
-    stages["stage2_blank"] = {"accuracy": {"value": 0.2, "low": 0.1, "high": 0.3, "n": 500}}
+    stages["other"] = {"accuracy": {"value": 0.2, "low": 0.1, "high": 0.3, "n": 500}}
     (runs[1] / "eval.json").write_text(json.dumps(found))
     table = rows_of(section(page_of(runs), "outcome"))
     assert table["Figure"] == ["first", "second", "third"]
@@ -84,6 +84,18 @@ def test_the_paired_difference_and_its_interval_stand_under_the_figure(runs):
     assert (none, third) == ("–", "–")
     value, low, _, high = second.split()
     assert value == "+25.0" and 5 < float(low) < 25 < float(high) < 45
+
+
+def test_lone_evaluations_and_a_second_student_in_one_of_them_are_paired(runs):
+    for folder in runs[:2]:
+        found = json.loads((folder / "eval.json").read_text())["scenes"]["val"]["stage2"]
+        stages = {"student": found, "other": {"win_rate": {"value": 0.9}}}
+        (folder / "eval.json").write_text(json.dumps({"scenes": {"val": stages}}))
+        (folder / "predictions_val_stage2.jsonl").rename(folder / "predictions_val.jsonl")
+    page = page_of(runs)
+    table = rows_of(section(page, "outcome"))
+    assert table["Stage"] == ["Evaluated alone", "Evaluated alone", "Not evaluated"] and "Win rate" not in table
+    assert table["Difference to first, in points"][1].startswith("+25.0 ")
 
 
 def test_the_paired_interval_is_the_bootstrap_of_the_differences():

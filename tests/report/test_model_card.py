@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import contextmanager
 
 import pytest
 import yaml
@@ -27,6 +28,14 @@ def finished(run):
         return run
 
     return changed
+
+
+@contextmanager
+def stages_of(run):
+    """The stages in eval.json, to be changed."""
+    table = json.loads((run / "eval.json").read_text())
+    yield table["scenes"]["val"]
+    (run / "eval.json").write_text(json.dumps(table))
 
 
 def card_of(run, sees=True):
@@ -74,8 +83,46 @@ def test_a_run_without_an_evaluation(finished):
 
 def test_the_same_figures_stand_in_both_parts(finished):
     run = finished()
-    table = json.loads((run / "eval.json").read_text())
-    table["scenes"]["val"]["stage2"]["chrf"] = {"value": 41.25, "low": 40.0, "high": 42.5, "n": 500}
-    (run / "eval.json").write_text(json.dumps(table))
+    with stages_of(run) as stages:
+        stages["stage2"]["chrf"] = {"value": 41.25, "low": 40.0, "high": 42.5, "n": 500}
     shutil.rmtree(run / "images")
     assert "| chrF of explanations | val | 41.2 | 40.0 to 42.5 |" in card_of(run).text
+
+
+def test_the_card_is_of_the_last_stage_of_the_run_itself(finished):
+    run = finished()
+    with stages_of(run) as stages:
+        for name in ("student", "other", "judged"):
+            stages[name] = {"accuracy": {"value": 0.123, "low": 0.1, "high": 0.2, "n": 9}}
+        stages["stage1"] = stages.pop("stage1")
+    card = card_of(run)
+    assert "| Accuracy, multiple choice (official rule) | val | 74.6 |" in card.text and "12.3" not in card.text
+    with stages_of(run) as stages:
+        del stages["stage2"]
+    assert "| Accuracy, multiple choice (official rule) | val | 53.1 |" in card_of(run).text
+    with stages_of(run) as stages:
+        del stages["stage1"], stages["pretrained"]
+    assert "Not evaluated." in card_of(run).text
+
+
+def test_a_figure_of_zero_and_one_without_an_interval_are_shown(finished):
+    run = finished()
+    with stages_of(run) as stages:
+        stages["stage2"]["accuracy"] = {"value": 0.0, "low": 0.0, "high": 0.0, "n": 500}
+        stages["stage2"]["win_rate"] = {"value": 0.5, "low": None, "high": None, "n": 1}
+    card = card_of(run)
+    assert "| Accuracy, multiple choice (official rule) | val | 0.0 | 0.0 to 0.0 |" in card.text
+    assert "| Win rate against the reference | val | 50.0 | - |" in card.text
+    assert {result.metric_type: result.metric_value for result in card.data.eval_results}["accuracy"] == 0
+
+
+def test_the_gain_from_sight_is_of_the_metric_that_is_there(finished):
+    run = finished()
+    gain = "| Gain in {} from sight | val | 47.8 |"
+    assert gain.format("accuracy") in card_of(run).text
+    with stages_of(run) as stages:
+        stages["stage2"]["rouge_l"] = stages["stage2"].pop("accuracy")
+    card = card_of(run)
+    assert gain.format("ROUGE-L") in card.text and "accuracy from sight" not in card.text
+    names = [result.metric_name for result in card.data.eval_results]
+    assert "Gain in ROUGE-L from sight" in names

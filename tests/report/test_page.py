@@ -8,6 +8,7 @@ from functools import reduce
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 from tests.report.run_folder import KINDS_OF_STEP, change_lines
@@ -15,6 +16,8 @@ from vlrlcd.config import Config
 from vlrlcd.errors import UserError
 from vlrlcd.report import write_report
 from vlrlcd.report.groups import OF_EACH_KIND, SPREAD
+from vlrlcd.report.read import read_run
+from vlrlcd.report.thumbnails import thumbnails
 from vlrlcd.report.wording import SENTENCE, SUBJECT
 
 STEP = re.compile(r"Step (\d+) ·")
@@ -150,6 +153,32 @@ def test_a_missing_image_is_said_in_its_place(run):
     assert "gone/somewhere.jpg is no longer there." in page
     assert "This image came as bytes" in page
     assert "cannot be decoded" in page
+
+
+def configured(run, **data):
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    (run / "config.yaml").write_text(yaml.safe_dump({**config, "data": {**config["data"], **data}}))
+
+
+def pictures_of(run, *images):
+    found = thumbnails([str(image) for image in images], read_run(run))
+    return [one.said if one.url is None else True for one in found]
+
+
+def test_pictures_of_the_data_are_embedded_and_no_others_of_this_machine(run, tmp_path, monkeypatch):
+    """A relative data.root is taken from the working folder, as the run took it; data.images may lie elsewhere."""
+    for name in ("data/scenes/a.jpg", "coco/b.jpg", "photos/c.jpg", "data/scenes2/d.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    configured(run, root="data/scenes", images=str(tmp_path / "coco"))
+    assert pictures_of(run, "data/scenes/a.jpg", tmp_path / "data/scenes/a.jpg", "coco/b.jpg") == [True] * 3
+    (run / "link.jpg").symlink_to(tmp_path / "photos/c.jpg")
+    outside = (tmp_path / "photos/c.jpg", "data/scenes/../../photos/c.jpg", "data/scenes2/d.jpg", "link.jpg")
+    said = "lies outside of the run's folder, data.root and data.images: it is not shown."
+    assert pictures_of(run, *outside) == [f"{image} {said}" for image in outside]
+    configured(run, root=None, images="")
+    assert pictures_of(run, "data/scenes/a.jpg") == [f"data/scenes/a.jpg {said}"]
 
 
 def test_many_images_are_counted(run):

@@ -104,6 +104,44 @@ def test_the_gain_from_sight_stands_on_the_accuracy_with_and_without_the_image()
     ]
 
 
+def test_without_choices_the_gain_from_sight_is_one_of_rouge():
+    last = {"rouge_l": metric(0.31), "gain_from_sight": metric(0.04), "rouge_l_blank": metric(0.27)}
+    found = of(stage2=last)
+    gain = found.cards[0]
+    assert (gain.last.value, gain.last.interval, gain.change) == (
+        "+0.040",
+        "+0.020 to +0.060",
+        "of ROUGE-L, after stage 2",
+    )
+    assert [(title, shown.value) for title, shown in gain.rows] == [("Own image", "0.310"), ("Blanked", "0.270")]
+    ((_, (line,)), _) = found.bodies
+    assert line.title == "Gain from sight" and line.cells[0].value == "+0.040"
+
+
+def test_a_second_student_and_an_evaluation_beside_the_run_have_columns_and_no_card():
+    run = {"stage1": {"win_rate": metric(0.3)}, "stage2": {"win_rate": metric(0.4)}}
+    beside = {stage: {"win_rate": metric(0.9)} for stage in ("judged", "other", "student")}
+    found = of(**run, **beside)
+    assert found.stages == ["After stage 1", "After stage 2", "Judged", "Another student", "Evaluated alone"]
+    (card,) = found.cards
+    assert (card.last.value, card.change) == ("40.0 %", "+10.0 points since after stage 1")
+    assert [title for title, _ in card.rows] == ["After stage 1", "After stage 2"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "headline"),
+    [
+        (("other", "student"), ["Evaluated alone"]),
+        (("judged", "student"), ["Evaluated alone"]),
+        (("judged", "other"), ["Judged"]),
+        (("other",), []),
+    ],
+)
+def test_without_a_run_a_lone_evaluation_is_what_the_folder_is_about(stages, headline):
+    found = of(**{stage: {"win_rate": metric(0.4)} for stage in stages})
+    assert [title for card in found.cards for title, _ in card.rows] == headline and len(found.stages) == len(stages)
+
+
 def test_types_of_questions_have_their_own_table_the_most_frequent_first():
     measured = {"accuracy": metric(0.5), "accuracy/shape": metric(0.4, n=20), "accuracy/colour": metric(0.6, n=80)}
     found = of(stage2=measured)

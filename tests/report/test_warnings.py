@@ -2,6 +2,7 @@
 
 import pytest
 
+from vlrlcd.judging import cautions
 from vlrlcd.report.read import Run
 from vlrlcd.report.warnings import LAST_STEPS, OF_EVALUATION, OF_TRAINING, warnings
 
@@ -23,10 +24,8 @@ EVALUATION = {
     "gain_from_sight": (
         metric(0.03, -0.01, 0.07),
         metric(0.03, 0.001, 0.059),
-        "sight gains +3.0 points after stage 2, interval \N{MINUS SIGN}1.0 to +7.0",
+        "sight gains +3.0 points of accuracy after stage 2, interval \N{MINUS SIGN}1.0 to +7.0",
     ),
-    "judge_consistency": (metric(0.49), metric(0.5), "keeps its verdict in 49.0 % of the pairs"),
-    "judge_unparsable": (metric(0.06), metric(0.05), "6.0 % of the judge's verdicts cannot be read"),
 }
 TRAINING = {
     "truncated_share": (0.06, 0.05, "6.0 % of the candidates of the last 20 steps were cut off"),
@@ -64,6 +63,31 @@ def test_the_last_stage_that_measured_it_decides():
     assert warnings(measured(pretrained=bad, stage1=bad, stage2=good)) == []
     (found,) = warnings(measured(pretrained=good, stage1=bad, stage2={"accuracy": metric(0.5)}))
     assert "90.0 % of the answers after stage 1" in found
+
+
+def test_what_is_beside_a_run_is_not_warned_of():
+    bad = {"truncated": metric(0.9), "judge_consistency": metric(0.1)}
+    stages = {stage: bad for stage in ("other", "judged", "student")}
+    assert warnings(measured(stage2={"accuracy": metric(0.5)}, **stages)) == []
+    assert len(warnings(measured(student=bad))) == 2
+
+
+def test_the_page_says_of_the_judge_what_the_terminal_says():
+    rates = {
+        "judge_consistency": metric(0.52, 0.47, 0.57),
+        "judge_first_position": metric(0.97, 0.96, 0.98),
+        "judge_unparsable": metric(0.06, 0.05, 0.07),
+        "win_rate_length_controlled": metric(None),
+    }
+    said = cautions.warnings(rates)
+    assert len(said) == 4
+    expected = [f"scenes, val: after stage 2, {words}." for words in said]
+    assert warnings(measured(stage1={"judge_consistency": metric(0.0)}, stage2=rates)) == expected
+
+
+def test_a_gain_in_rouge_is_said_in_rouge():
+    (found,) = warnings(measured(stage2={"rouge_l": metric(0.3), "gain_from_sight": metric(0.01, -0.002, 0.022)}))
+    assert "sight gains +0.010 of ROUGE-L after stage 2, interval \N{MINUS SIGN}0.002 to +0.022" in found
 
 
 def test_a_gain_without_interval_is_its_own_interval():

@@ -16,6 +16,7 @@ from vlrlcd.anchors.teachers import teacher_for
 from vlrlcd.data.card import load_card
 from vlrlcd.data.prompts import Templates
 from vlrlcd.data.splits import training_examples
+from vlrlcd.job import prepare, prepare_questions
 from vlrlcd.trainer import train
 
 # nobody listens there
@@ -97,6 +98,14 @@ def test_what_is_set_aside_is_not_trained_on_and_is_said(answered, tmp_path):
     assert teacher["collected"]["outcomes"] == {"answered": 12, "HTTP 503": 1}
     page = (run / "report.html").read_text()
     assert "13 (12 answered, 1 HTTP 503)" in page and "3.0000 USD" in page
+
+
+def test_the_majority_answer_is_taken_from_the_same_prompts_in_a_run_and_by_itself(answered):
+    job, (_, questions) = prepare(config := config_of(answered)), prepare_questions(config)
+    assert len(job.train) == 8 and len(job.questions.seen) == 12
+    assert job.questions.seen == questions.seen
+    on_itself = config_of(answered, {"evaluation.split": "train"})
+    assert prepare(on_itself).questions.seen == prepare_questions(on_itself)[1].seen == []
 
 
 def test_a_resumed_run_may_reach_its_teacher_otherwise(answered, tmp_path, handlers, distributed):

@@ -10,6 +10,7 @@ from peft import LoraConfig, get_peft_model
 
 from model_adapters import adapter_for
 from tests.run.jobs import CONFIG, ROOT, deepspeed, finish, launch, lines
+from vlrlcd.scenes import release
 
 SHORT = ["--evaluation.limit=5", "--evaluation.resamples=50", "--sampling.max_new_tokens=6"]
 
@@ -60,7 +61,8 @@ def test_stopped_and_killed_it_goes_on(evaluate, tmp_path, checkpoint):
             time.sleep(0.002)
         process.send_signal(sent)
         code, out, _ = finish(process)
-        assert (code == -signal.SIGKILL) if sent == signal.SIGKILL else ("the same command goes on" in out)
+        assert code == (-signal.SIGKILL if sent == signal.SIGKILL else 130)
+        assert sent == signal.SIGKILL or "the same command goes on" in out
     before = lines(log)
     evaluated(evaluate(*one_by_one))
     assert lines(log)[: len(before)] == before
@@ -108,3 +110,27 @@ def test_grounding_is_measured_with_a_clip(evaluate, tmp_path):
     found = figures(tmp_path)
     assert found["clip_score"]["n"] == found["ref_clip_score"]["n"] == 5
     assert 0 <= found["clip_truncated"]["value"] <= 1
+
+
+def test_a_file_of_predictions_on_a_fresh_clone(script, tmp_path, monkeypatch):
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    monkeypatch.chdir(tmp_path)
+    drawn = tmp_path / "data/scenes/aokvqa_v1p0_val.json"
+    monkeypatch.setattr(release, "ensure_release", lambda root: release.write_release(root, "val", 6, seed=0))
+    (tmp_path / "p.json").write_text('{"stranger": {"multiple_choice": "red"}}')
+    code, _, err = script("evaluate", "--predictions=p.json")
+    assert code == 2 and "predicts none of these 6 questions" in err and drawn.exists()
+    rows = json.loads(drawn.read_text())
+    right = {row["question_id"]: {"multiple_choice": row["choices"][row["correct_choice_idx"]]} for row in rows}
+    (tmp_path / "p.json").write_text(json.dumps(right))
+    code, out, _ = script("evaluate", "--predictions=p.json")
+    assert code == 0 and "100.0" in out and "left in" not in out and not (tmp_path / "evaluations").exists()
+    code, out, _ = script("evaluate", "--predictions=p.json", "--output=out")
+    assert code == 0 and "left in      out" in out and figures(tmp_path / "out")["accuracy"]["value"] == 1
+    code, _, err = script("evaluate", "--predictions=p.json", "--evaluation.split=")
+    assert code == 2 and "evaluation.split is empty: name the split to evaluate on" in err
+
+
+def test_the_help_names_the_student_beside_a_run_s_configuration(script):
+    code, out, _ = script("evaluate", "--help")
+    assert code == 0 and "--config runs/NAME/config.yaml --model.checkpoint=runs/NAME/student" in " ".join(out.split())

@@ -1,4 +1,4 @@
-"""Every method trains two steps on every task: students that see on all of them, and on those of text one that reads."""
+"""Every method trains two steps on every task: students that see on all of them, one that reads on those of text."""
 
 import pytest
 

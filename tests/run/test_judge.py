@@ -1,6 +1,7 @@
 """scripts/judge.py: what it says, leaves, refuses and goes on with."""
 
 import json
+import shutil
 import signal
 import time
 
@@ -9,6 +10,9 @@ import pytest
 from tests.run.jobs import CONFIG, finish, launch, lines
 from tests.servers.http import failure, serving
 from tests.servers.stub_judge import StubJudge
+from vlrlcd.config import Config, DataConfig, EvaluationConfig
+from vlrlcd.data.card import load_card
+from vlrlcd.judging.contest import contest
 from vlrlcd.scenes.release import write_release
 
 QUESTIONS = 30
@@ -107,6 +111,20 @@ def test_two_students_with_truncation(script, given, run_folder, tmp_path):
     assert {"win_rate_truncated", "win_rate_truncated_difference"} < found.keys()
     assert len(lines(tmp_path / "out/judged_other_truncated.jsonl")) == QUESTIONS
     assert "\ndifference " in out and "\ntruncated " in out
+
+
+def test_a_second_student_of_another_run_is_no_stage_of_the_first(drawn, run_folder, tmp_path):
+    config = Config(data=DataConfig(dataset="aokvqa_mc", root=str(drawn)), evaluation=EvaluationConfig(split="val"))
+    earlier = run_folder / "predictions_val_stage1.jsonl"
+    (elsewhere := tmp_path / "two").mkdir()
+    shutil.copy(earlier, elsewhere)
+
+    def stages(other):
+        sides = contest(config, load_card("aokvqa_mc"), str(run_folder), str(run_folder), str(other), False, "").sides
+        return [side.stage for side in sides]
+
+    assert stages(earlier) == ["stage2", "stage1"]
+    assert stages(elsewhere) == stages(run_folder) == ["stage2", "other"]
 
 
 def test_a_student_against_itself_is_a_half(script, given, run_folder, tmp_path):

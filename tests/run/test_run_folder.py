@@ -5,8 +5,9 @@ import json
 import pytest
 
 from tests.run.jobs import config_of
+from vlrlcd import run_folder
 from vlrlcd.errors import UserError
-from vlrlcd.run_folder import RunFolder
+from vlrlcd.run_folder import RunFolder, provenance
 
 LAYOUT = {"processes": 2, "ZeRO stage": 3}
 
@@ -32,3 +33,13 @@ def test_a_layout_that_was_not_recorded_counts_as_unchanged(resumed, place):
 def test_a_layout_that_changed_is_refused(resumed):
     with pytest.raises(UserError, match=r"checkpoints/stage1 was written with processes = 4, and now it is 2: resume"):
         resumed(layout={"processes": 4})
+
+
+@pytest.mark.parametrize(
+    ("processes", "threads", "said"),
+    [(1, 1, "1 process of 1 thread"), (1, 8, "1 process of 8 threads"), (2, 1, "2 processes of 1 thread")],
+)
+def test_the_hardware_is_said_in_words(monkeypatch, processes, threads, said):
+    monkeypatch.setattr(run_folder.ranks, "count", lambda: processes)
+    monkeypatch.setattr(run_folder.torch, "get_num_threads", lambda: threads)
+    assert provenance()["machine"].endswith(f", {said}")

@@ -6,6 +6,7 @@ from vlrlcd.config import Config
 from vlrlcd.data.card import Card
 from vlrlcd.data.example import Example
 from vlrlcd.data.readers import read_split
+from vlrlcd.errors import UserError
 
 
 def training_examples(config: Config, card: Card) -> list[Example]:
@@ -20,6 +21,14 @@ def held_out_examples(config: Config, card: Card) -> list[Example]:
     if not wanted.split:
         return []
     return _limited(read_split(card, config.data.root, wanted.split, _images(config)), wanted.limit)
+
+
+def asked_examples(config: Config, card: Card) -> list[Example]:
+    """As `held_out_examples`, for a command that has nothing else to do. Raises UserError where no split is named."""
+    examples = held_out_examples(config, card)
+    if not examples:
+        raise UserError("evaluation.split is empty: name the split to evaluate on.")
+    return examples
 
 
 def beside_data(config: Config, name: str) -> Path:

@@ -1,11 +1,12 @@
 """Greedy answers of a student, kept batch by batch, so that an interrupted evaluation goes on where it was."""
 
+import fcntl
 import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from vlrlcd.processes import ranks
 from vlrlcd.processes.stopping import stop_if_asked
 from vlrlcd.progress import progress
 from vlrlcd.sampling import SamplingSettings
+
+FIRST = b'{"settings": '
+"""How a file of answers begins."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Student(Protocol):
 class AnswerLog:
     """The answers of one student to one split: `answers/NAME.jsonl`, a first line of settings, then a line an answer.
 
-    Only the first process has a file; what it holds is told to the others.
+    Only the first process has a file; what it holds is told to the others. Until `close` the file is this
+    command's own.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]):
@@ -55,9 +60,10 @@ class AnswerLog:
             settings: what the answers depend on; they must be the same if the file is there.
 
         Raises:
-            UserError: it holds answers under other settings, or something else.
+            UserError: it holds answers under other settings, or something else; or another command writes to it.
         """
         self.path = path
+        self._file: BinaryIO | None = None
         self.known: dict[tuple[str, str], Answer] = ranks.once(lambda: self._opened(settings))
 
     def add(self, prompt: str, answers: dict[str, Answer]) -> None:
@@ -65,17 +71,46 @@ class AnswerLog:
         self.known |= {(prompt, example_id): answer for example_id, answer in answers.items()}
         if ranks.first():
             lines = [{"prompt": prompt, "id": example_id, **asdict(answer)} for example_id, answer in answers.items()]
-            with self.path.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            self._write(lines)
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        if self._file:
+            self._file.close()
 
     def _opened(self, settings: dict[str, Any]) -> dict[tuple[str, str], Answer]:
-        if not self.path.exists():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(json.dumps({"settings": settings}) + "\n", encoding="utf-8")
-        content = self.path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole != content:
-            self.path.write_bytes(whole)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("a+b")
+        try:
+            self._lock()
+            self._file.seek(0)
+            content = self._file.read()
+            # a kill while the file is made leaves it empty, or with a part of its first line
+            if b"\n" not in content and FIRST.startswith(content[: len(FIRST)]):
+                self._file.truncate(0)
+                self._write([{"settings": settings}])
+                return {}
+            whole = content[: content.rfind(b"\n") + 1]
+            known = self._read(whole, settings)
+            self._file.truncate(len(whole))
+            return known
+        except BaseException:
+            self.close()
+            raise
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{self.path} is being written by another command: wait until it ends, or give another --output."
+            ) from None
+
+    def _write(self, lines: list[dict[str, Any]]) -> None:
+        self._file.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode())
+        self._file.flush()
+
+    def _read(self, whole: bytes, settings: dict[str, Any]) -> dict[tuple[str, str], Answer]:
         try:
             first, *lines = [json.loads(line) for line in whole.decode().split("\n")[:-1]]
             self._compare(first["settings"], json.loads(json.dumps(settings)))

@@ -25,7 +25,7 @@ def blank_images(templates: Templates, examples: Sequence[Example], seed: int) -
 def wrong_images(templates: Templates, examples: Sequence[Example], seed: int) -> Asked:
     """Every question with the images of another one, as many where there are such.
 
-    A question for which no other has other images is left out.
+    A question for which none of the next LOOK_AHEAD has other images is left out.
     """
     order = [examples[place] for place in generator(seed, "wrong_image").permutation(len(examples))]
     dealt = {example.id: _others(example, order, turn) for turn, example in enumerate(order)}

@@ -1,6 +1,7 @@
 """A student on a split: greedy answers, controls, scores with intervals, and the files that others read."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,27 +69,27 @@ def evaluate(
 
     Raises:
         Stopped: a signal came; what was answered is kept.
-        UserError: answers lie there that were made with something else.
+        UserError: answers lie there that were made with something else, or another command is writing to them.
         AdapterError: the model of `evaluation.clip` cannot be loaded.
     """
-    log = AnswerLog(goal.folder / "answers" / f"{goal.name}.jsonl", depends_on or {})
+    with closing(AnswerLog(goal.folder / "answers" / f"{goal.name}.jsonl", depends_on or {})) as log:
 
-    def asked(templates: Templates, examples: list[Example], prompt: str, name: str = "") -> list[Answer]:
-        limits = (config.sampling.max_new_tokens, config.evaluation.prompts_per_pass)
-        return answer(student, templates, examples, prompt, log, *limits, name)
+        def asked(templates: Templates, examples: list[Example], prompt: str, name: str = "") -> list[Answer]:
+            limits = (config.sampling.max_new_tokens, config.evaluation.prompts_per_pass)
+            return answer(student, templates, examples, prompt, log, *limits, name)
 
-    explained = asked(questions.templates, questions.examples, "student")
-    direct = None
-    if config.evaluation.direct and questions.ask_directly:
-        direct = [found.text.strip() for found in asked(questions.templates, questions.examples, "direct")]
-    sighted = [example for example in questions.examples if example.images]
-    sees = student.adapter.sees_images or questions.templates.describes
-    unseeing: dict[str, dict[str, str]] = {}
-    for name in controls if sees and sighted else ():
-        templates, examples = CONTROLS[name](questions.templates, sighted, config.run.seed)
-        texts = [found.text for found in asked(templates, examples, "student", name)]
-        unseeing[name] = dict(zip((example.id for example in examples), texts, strict=True))
-    return ranks.once(lambda: _scored(config, questions, goal, explained, direct, unseeing))
+        explained = asked(questions.templates, questions.examples, "student")
+        direct = None
+        if config.evaluation.direct and questions.ask_directly:
+            direct = [found.text.strip() for found in asked(questions.templates, questions.examples, "direct")]
+        sighted = [example for example in questions.examples if example.images]
+        sees = student.adapter.sees_images or questions.templates.describes
+        unseeing: dict[str, dict[str, str]] = {}
+        for name in controls if sees and sighted else ():
+            templates, examples = CONTROLS[name](questions.templates, sighted, config.run.seed)
+            texts = [found.text for found in asked(templates, examples, "student", name)]
+            unseeing[name] = dict(zip((example.id for example in examples), texts, strict=True))
+        return ranks.once(lambda: _scored(config, questions, goal, explained, direct, unseeing))
 
 
 def _scored(

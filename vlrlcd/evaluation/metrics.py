@@ -40,9 +40,11 @@ def string_match(examples: Sequence[Example], answers: Sequence[str | None]) -> 
 
 
 def unreadable(check: Check, examples: Sequence[Example], answers: Sequence[str | None]) -> Scores:
-    """1 if an output names nothing; an example whose answers cannot be checked does not count."""
+    """1 if an output names nothing or what is no offered choice; an example that cannot be checked does not count."""
     return [
-        float(answer is None) if example.choices or check.has_key(example) else None
+        float(answer is None or bool(example.choices) and answer not in example.choices)
+        if example.choices or check.has_key(example)
+        else None
         for example, answer in zip(examples, answers, strict=True)
     ]
 

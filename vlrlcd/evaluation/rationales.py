@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 import numpy as np
-from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
 from vlrlcd.data.example import Example
@@ -23,6 +22,9 @@ def rouge_l(examples: Sequence[Example], texts: Sequence[str]) -> list[float | N
 
     rouge-score splits at whatever is no Latin letter or digit, so it means nothing for other scripts.
     """
+    # it imports all of nltk, a second that only an evaluation should cost
+    from rouge_score.rouge_scorer import RougeScorer
+
     scorer = RougeScorer(["rougeL"])
     return [
         scorer.score_multi(example.rationales, text)["rougeL"].fmeasure if example.rationales else None

@@ -12,6 +12,9 @@ from vlrlcd import sampling
 from vlrlcd.config import ModelConfig
 from vlrlcd.student import DTYPES
 
+READ = ("*.safetensors", "*.bin", "*config.json", "tokenizer*", "vocab*", "*.model")
+"""The files of weights, sizes, tokens and image sizes in a checkpoint's folder."""
+
 
 class WholeStudent:
     """Answers as `vlrlcd.evaluation.answers.Student`."""
@@ -34,7 +37,11 @@ class WholeStudent:
         return sampling.sample(self.adapter, batch.to(self.device), settings, uniforms_BKT)
 
 
-def weights_on_disk(checkpoint: str) -> list[list]:
-    """Name, bytes and time of change (ns) of a checkpoint's weights; empty for a hub id."""
-    files = sorted(Path(checkpoint).glob("*.safetensors")) if Path(checkpoint).is_dir() else []
+def files_on_disk(checkpoint: str) -> list[list]:
+    """Name, bytes and time of change (ns) of what a checkpoint is read from; empty for a hub id or no name."""
+    folder = Path(checkpoint)
+    # an evaluation may lie in the same folder
+    files = (
+        sorted({file for pattern in READ for file in folder.glob(pattern)}) if checkpoint and folder.is_dir() else []
+    )
     return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]

@@ -1,8 +1,9 @@
 """What a person must know before believing the figures."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from vlrlcd.evaluation.intervals import Metric
+from vlrlcd.judging.win_rate import BOTH_SIDES, LEAST, WITHOUT_VALUE
 
 COIN = 0.5
 """What a coin in the judge's place has: in half of the pairs it says the same twice, and half of its winners stand
@@ -15,11 +16,10 @@ MANY = 0.05
 
 def warnings(metrics: Mapping[str, Metric]) -> list[str]:
     """What a person must know before believing the win rates, in plain words; none where nothing is wrong."""
-    return [words for said in (_of_consistency, _of_place, _of_unparsable, _of_length) if (words := said(metrics))]
+    return [words for name, said in RULES.items() if name in metrics and (words := said(metrics[name]))]
 
 
-def _of_consistency(metrics: Mapping[str, Metric]) -> str | None:
-    found = metrics["judge_consistency"]
+def _of_consistency(found: Metric) -> str | None:
     if found["value"] is None or found["low"] > COIN:
         return None
     return (
@@ -28,8 +28,7 @@ def _of_consistency(metrics: Mapping[str, Metric]) -> str | None:
     )
 
 
-def _of_place(metrics: Mapping[str, Metric]) -> str | None:
-    found = metrics["judge_first_position"]
+def _of_place(found: Metric) -> str | None:
     if found["value"] is None or found["low"] <= COIN <= found["high"]:
         return None
     place = "first" if found["value"] > COIN else "second"
@@ -41,8 +40,7 @@ def _of_place(metrics: Mapping[str, Metric]) -> str | None:
     )
 
 
-def _of_unparsable(metrics: Mapping[str, Metric]) -> str | None:
-    found = metrics["judge_unparsable"]
+def _of_unparsable(found: Metric) -> str | None:
     if found["value"] is None or found["value"] < MANY:
         return None
     return (
@@ -51,12 +49,20 @@ def _of_unparsable(metrics: Mapping[str, Metric]) -> str | None:
     )
 
 
-def _of_length(metrics: Mapping[str, Metric]) -> str | None:
-    found = metrics["win_rate_length_controlled"]
+def _of_length(found: Metric) -> str | None:
     if found["value"] is not None or not found["n"]:
         return None
     return (
-        "there is no length-controlled win rate: the same side is the longer one in nearly every pair, or there are "
-        "too few pairs, so what length does cannot be told from who answered; compare with references of about this "
-        "length"
+        "there is no length-controlled win rate: the same side is the longer one in nearly every pair (in all but "
+        f"{LEAST - 1} or {BOTH_SIDES:.1%}), or more than {WITHOUT_VALUE:.1%} of the resamples have none, so what "
+        "length does cannot be told from who answered; compare with references of about this length, or more pairs"
     )
+
+
+RULES: dict[str, Callable[[Metric], str | None]] = {
+    "judge_consistency": _of_consistency,
+    "judge_first_position": _of_place,
+    "judge_unparsable": _of_unparsable,
+    "win_rate_length_controlled": _of_length,
+}
+"""By the metric that each is about."""

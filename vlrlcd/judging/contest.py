@@ -11,7 +11,8 @@ import numpy as np
 from vlrlcd.config import Config
 from vlrlcd.data.card import Card
 from vlrlcd.evaluation.intervals import Metric, differences, interval
-from vlrlcd.evaluation.table import add_metrics
+from vlrlcd.evaluation.stages import JUDGED, OTHER
+from vlrlcd.evaluation.table import OF_A_JUDGE, add_metrics, read_table
 from vlrlcd.judging.judges import Judge
 from vlrlcd.judging.pairs import Pair, References, answers, paired, questions, references, truncated
 from vlrlcd.judging.rates import judge_rates
@@ -21,12 +22,6 @@ from vlrlcd.judging.win_rate import Scored, win_rate_differences, win_rates
 
 WHOLE, TRUNCATED = "", "_truncated"
 """Rounds: the answers as they are, and both cut to the shorter one's length. Files and metrics end in these."""
-METRICS = ("win_rate", "judge_")
-"""How the names of the figures begin."""
-JUDGED_ALONE = "judged"
-"""The stage of answers whose file names none."""
-OTHER = "other"
-"""The stage of a second student of the same stage as the first, and part of the names of its files."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,8 @@ class Side:
     """One student's answers against the references.
 
     Attributes:
-        stage: under which eval.json keeps its figures.
+        stage: under which eval.json keeps its figures; `other` for a second student that is no other stage of the
+            same run as the first.
         path: of its answers.
         rounds: the pairs in the order of the questions, by round.
     """
@@ -95,8 +91,9 @@ def contest(
     sides: list[Side] = []
     for path, own in zip(paths, texts, strict=True):
         pairs = paired(wanted.asked, own, against.texts)
-        stage = stage_of(path, split) or JUDGED_ALONE
-        stage = OTHER if any(side.stage == stage for side in sides) else stage
+        stage = stage_of(path, split) or JUDGED
+        if sides and (stage == sides[0].stage or path.parent.resolve() != sides[0].path.parent.resolve()):
+            stage = OTHER
         sides.append(Side(stage, path, {WHOLE: pairs, **({TRUNCATED: [*map(truncated, pairs)]} if truncate else {})}))
     return Contest(sides, against)
 
@@ -128,7 +125,7 @@ def results(contest: Contest, judge: Judge, resamples: int, seed: int) -> list[R
 def write_results(folder: Path, found: Sequence[Result], config: Config, task: str, judge: str, reference: str) -> None:
     """Writes `judged.jsonl`, a line per pair (a file for each further round and student), and adds to `eval.json`.
 
-    What an earlier judgement of the same stage left there is replaced whole.
+    What an earlier judgement of the same stage, or of another student beside it, left there is replaced whole.
 
     Args:
         folder: is made.
@@ -141,9 +138,12 @@ def write_results(folder: Path, found: Sequence[Result], config: Config, task: s
     Raises:
         UserError: an `eval.json` lies there that cannot be read.
     """
-    for result in found:
-        stage = result.side.stage
-        add_metrics(folder / "eval.json", task, config.evaluation.split, stage, result.metrics, instead_of=METRICS)
+    table, split = folder / "eval.json", config.evaluation.split
+    metrics = {result.side.stage: result.metrics for result in found}
+    if OTHER in read_table(table).get(task, {}).get(split, {}):
+        metrics.setdefault(OTHER, {})
+    for stage, figures in metrics.items():
+        add_metrics(table, task, split, stage, figures, instead_of=OF_A_JUDGE)
     for who, name in product(("", f"_{OTHER}"), (WHOLE, TRUNCATED)):
         (folder / f"judged{who}{name}.jsonl").unlink(missing_ok=True)
     for result, who in zip(found, ("", f"_{OTHER}"), strict=False):

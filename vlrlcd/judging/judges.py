@@ -9,7 +9,7 @@ from vlrlcd.anchors.asks import Ask
 from vlrlcd.anchors.budget import Limits
 from vlrlcd.anchors.collector import Collection
 from vlrlcd.anchors.store import AnchorStore
-from vlrlcd.anchors.teachers import ChatTeacher, LocalTeacher, Teacher
+from vlrlcd.anchors.teachers import ChatTeacher, Teacher, local_teacher
 from vlrlcd.config import Config, JudgeConfig
 from vlrlcd.data.card import Card
 from vlrlcd.data.example import Example
@@ -20,7 +20,7 @@ from vlrlcd.judging.asking import AskingJudge
 from vlrlcd.judging.rule import RuleJudge
 from vlrlcd.judging.verdicts import Game, Verdict
 
-MODELS: dict[str, Callable[[JudgeConfig], Teacher]] = {"chat": ChatTeacher, "local": LocalTeacher}
+MODELS: dict[str, Callable[[JudgeConfig], Teacher]] = {"chat": ChatTeacher, "local": local_teacher}
 """The kinds that are asked; a teacher is whoever can be asked."""
 
 

@@ -32,6 +32,11 @@ class Pair:
     answer: str
     reference: str
 
+    @property
+    def equal(self) -> bool:
+        """Nobody is asked which of two equal texts is better: it is a tie."""
+        return self.answer == self.reference
+
 
 @dataclass(frozen=True)
 class Questions:

@@ -14,19 +14,22 @@ def judge_rates(judged: Sequence[Judged], resamples: int, seed: int) -> dict[str
 
     `judge_consistency` is the share of pairs in which both games have the same winner, of those with two readable
     verdicts; `judge_first_position` the share of games won by the answer shown first, of those with a winner;
-    `judge_ties` and `judge_unparsable` are shares of all games.
+    `judge_unparsable` is a share of all games. They are of the pairs that the judge was asked about: of equal texts
+    both games would be one request. `judge_equal_answers` is the share of these pairs, and `judge_ties` that of games
+    without a winner, both of all pairs.
     """
-    letters = [one.letters for one in judged]
+    asked = [one.letters for one in judged if not one.pair.equal]
 
     def counted(wanted: str | None) -> list[float]:
-        return [float(pair.count(wanted)) for pair in letters]
+        return [float(pair.count(wanted)) for pair in asked]
 
-    firsts, seconds = counted("A"), counted("B")
+    firsts, seconds, ties = counted("A"), counted("B"), [one.letters.count("C") / 2 for one in judged]
     decided = [sum(pair) for pair in zip(firsts, seconds, strict=True)]
     return {
-        "judge_consistency": interval([_same(pair) for pair in letters], resamples, seed),
+        "judge_consistency": interval([_same(pair) for pair in asked], resamples, seed),
         "judge_first_position": ratio_interval(firsts, decided, resamples, seed),
-        "judge_ties": interval([count / 2 for count in counted("C")], resamples, seed),
+        "judge_equal_answers": interval([float(one.pair.equal) for one in judged], resamples, seed),
+        "judge_ties": interval(ties, resamples, seed),
         "judge_unparsable": interval([count / 2 for count in counted(None)], resamples, seed),
     }
 

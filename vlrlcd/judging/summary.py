@@ -14,6 +14,7 @@ SHOWN = {
     "win_rate_truncated": "truncated",
     "judge_consistency": "same in both orders",
     "judge_first_position": "winner shown first",
+    "judge_equal_answers": "equal answers, not asked about",
     "judge_ties": "ties",
     "judge_unparsable": "unparsable",
     "win_rate_difference": "difference",

@@ -1,14 +1,13 @@
 """Answers from JSONL files: what an evaluation leaves, or plain lines of id and text."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vlrlcd.data.example import Example
 from vlrlcd.errors import UserError
-from vlrlcd.evaluation.table import STAGE
+from vlrlcd.evaluation.stages import split_and_stage
 
 FORMS = '{"id": ..., "text": ...} or {"id": ..., "resps": [[...]]}'
 
@@ -33,8 +32,8 @@ def answers_file(named: str, split: str) -> Path:
 
 def stage_of(path: Path, split: str) -> str | None:
     """The stage of a file's name as an evaluation writes it: `student` where it has none; None of any other name."""
-    match = re.fullmatch(rf"predictions_{re.escape(split)}(?:_([^_]+))?\.jsonl", path.name)
-    return match and (match[1] or STAGE)
+    of, stage = split_and_stage(path.name) or ("", None)
+    return stage if of == split else None
 
 
 def read_texts(path: Path) -> dict[str, str]:

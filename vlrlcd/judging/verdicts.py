@@ -43,6 +43,10 @@ class Verdict:
     letter: Letter | None
 
 
+UNASKED = Verdict((), "C")
+"""Of both games of a pair of equal texts."""
+
+
 @dataclass(frozen=True)
 class Judged:
     """A pair with the verdicts of its two games, the student's answer shown first in the first of them."""
@@ -67,10 +71,11 @@ class Judged:
 
 
 def games(pairs: Sequence[Pair]) -> list[Game]:
-    """Both games of every pair, one after the other."""
+    """Both games of every pair, one after the other; a pair of equal texts has none."""
     return [
         game
         for pair in pairs
+        if not pair.equal
         for game in (
             Game(pair.example, pair.answer, pair.reference),
             Game(pair.example, pair.reference, pair.answer),
@@ -80,7 +85,8 @@ def games(pairs: Sequence[Pair]) -> list[Game]:
 
 def judged(pairs: Sequence[Pair], verdicts: Sequence[Verdict | None]) -> list[Judged | None]:
     """The pairs with the verdicts of `games(pairs)`; None where one of the two is missing."""
-    both = zip(verdicts[::2], verdicts[1::2], strict=True)
+    played = iter(list(zip(verdicts[::2], verdicts[1::2], strict=True)))
+    both = [(UNASKED, UNASKED) if pair.equal else next(played) for pair in pairs]
     return [Judged(pair, two) if all(two) else None for pair, two in zip(pairs, both, strict=True)]
 
 

@@ -11,9 +11,12 @@ from vlrlcd.judging.regression import length_controlled
 NEAR = (4, 5)
 """Lengths are matched if neither is below 4/5 of the other."""
 
-BOTH_SIDES = 0.025
-"""In at least this share of the pairs either answer must be the longer one, equal ones counted with both: the
-length-controlled rate is read off where lengths are equal, and far from all pairs it would be made up."""
+BOTH_SIDES, LEAST = 0.025, 10
+"""In at least this share of the pairs, and in so many, either answer must be the longer one, equal ones counted with
+both: the length-controlled rate is read off where lengths are equal, and far from all pairs it would be made up."""
+WITHOUT_VALUE = 0.025
+"""Of more than this share of the resamples without a value an interval would be one of the others alone: as much as
+either tail that it leaves out."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,9 @@ class Scored:
 
     @property
     def overlaps(self) -> bool:
-        """Whether equal lengths lie among those of the pairs, see BOTH_SIDES."""
+        """Whether equal lengths lie among those of the pairs, see BOTH_SIDES and LEAST."""
         gaps = self.gaps
-        return bool(len(gaps)) and min((gaps <= 0).mean(), (gaps >= 0).mean()) >= BOTH_SIDES
+        return bool(min((gaps <= 0).sum(), (gaps >= 0).sum()) >= max(LEAST, BOTH_SIDES * len(gaps)))
 
     @property
     def matched(self) -> np.ndarray:
@@ -52,7 +55,8 @@ class Scored:
 def win_rates(pairs: Scored, resamples: int, seed: int) -> dict[str, Metric]:
     """The raw win rate (a tie counts half), the length-controlled one, and that of the pairs with matched lengths.
 
-    There is no length-controlled one where nearly all pairs have the same answer as the longer one.
+    There is no length-controlled one where nearly all pairs have the same answer as the longer one, or where more than
+    WITHOUT_VALUE of the resamples have none.
 
     Args:
         pairs: what was judged.
@@ -106,10 +110,7 @@ def _controlled_difference(scores: np.ndarray, gaps: np.ndarray, others: np.ndar
 def _bounded(
     statistic: Callable[..., np.ndarray], columns: tuple[np.ndarray, ...], resamples: int, seed: int
 ) -> Metric:
-    """The statistic with its interval; resamples in which it has no value are left out of the percentiles.
-
-    Where it has none in any resample, as may happen with two pairs, there are no bounds.
-    """
+    """The statistic with its interval; unknown where it, or more than WITHOUT_VALUE of the resamples, has no value."""
     count = len(columns[0])
     value = float(statistic(*columns))
     if np.isnan(value):
@@ -117,9 +118,10 @@ def _bounded(
     rng, at_once = np.random.default_rng(seed), max(1, NUMBERS_AT_ONCE // count)
     sizes = [min(at_once, resamples - start) for start in range(0, resamples, at_once)]
     found = [resampled(statistic, columns, rng.integers(0, count, (size, count))) for size in sizes]
-    known, tail = np.concatenate(found), (1 - CONFIDENCE) / 2
-    known = known[~np.isnan(known)]
-    low, high = map(float, np.quantile(known, [tail, 1 - tail])) if len(known) else (None, None)
+    values, tail = np.concatenate(found), (1 - CONFIDENCE) / 2
+    if np.isnan(values).mean() > WITHOUT_VALUE:
+        return _unknown(count)
+    low, high = map(float, np.nanquantile(values, [tail, 1 - tail]))
     return {"value": value, "low": low, "high": high, "n": count}
 
 

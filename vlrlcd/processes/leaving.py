@@ -22,14 +22,16 @@ siblings: "Siblings | None" = None
 """The processes of this machine, once they have met."""
 
 
-def run(main: Callable[[], Any], mistakes: tuple[type[Exception], ...] = (UserError,)) -> None:
+def run(main: Callable[[], Any], mistakes: Callable[[], tuple[type[Exception], ...]] = lambda: (UserError,)) -> None:
     """Runs a script's main; a user's mistake ends in its sentence on stderr and exit code 2, without a stack trace.
+
+    What counts as one is asked once something has gone wrong.
 
     Of several processes that stumble over the same, the first one speaks.
     """
     try:
         main()
-    except mistakes as error:
+    except mistakes() as error:
         leave(2, f"error: {error}", own_fault=True)
     except KeyboardInterrupt:
         leave(1, "stopped before anything was begun", own_fault=True)

@@ -5,14 +5,12 @@ process talks to nobody.
 """
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cache
 from itertools import chain, zip_longest
 from typing import TypeVar
-
-import torch
-from torch import distributed
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -20,12 +18,12 @@ T = TypeVar("T")
 
 def count() -> int:
     """How many processes train together."""
-    return distributed.get_world_size() if distributed.is_initialized() else 1
+    return met.get_world_size() if (met := _met()) else 1
 
 
 def rank() -> int:
     """Which of them this is, from 0."""
-    return distributed.get_rank() if distributed.is_initialized() else 0
+    return met.get_rank() if (met := _met()) else 0
 
 
 def first() -> bool:
@@ -37,7 +35,7 @@ def once(work: Callable[[], T]) -> T:
     """What `work` gives in the first process, in all of them; they wait for it, and it does not wait for them."""
     told = [work() if first() else None]
     if count() > 1:
-        distributed.broadcast_object_list(told, src=0, group=_group())
+        _met().broadcast_object_list(told, src=0, group=_group())
     return told[0]
 
 
@@ -57,7 +55,7 @@ def collected(own: Sequence[T]) -> list[T]:
     if count() == 1:
         return list(own)
     nothing, shares = object(), [None] * count()
-    distributed.all_gather_object(shares, list(own), group=_group())
+    _met().all_gather_object(shares, list(own), group=_group())
     return [item for item in chain(*zip_longest(*shares, fillvalue=nothing)) if item is not nothing]
 
 
@@ -66,7 +64,7 @@ def asked_once(own: Sequence[T], work: Callable[[list[T]], list[R]]) -> list[R]:
     if count() == 1:
         return work(list(own))
     shares: list[list[T]] = [[] for _ in range(count())]
-    distributed.all_gather_object(shares, list(own), group=_group())
+    _met().all_gather_object(shares, list(own), group=_group())
     found = once(lambda: work(list(chain(*shares))))
     start = sum(len(share) for share in shares[: rank()])
     return found[start : start + len(own)]
@@ -74,12 +72,12 @@ def asked_once(own: Sequence[T], work: Callable[[list[T]], list[R]]) -> list[R]:
 
 def summed(value: float) -> float:
     """The sum over all processes, in float64."""
-    return _reduced(value, distributed.ReduceOp.SUM)
+    return _reduced(value, "SUM")
 
 
 def largest(value: float) -> float:
     """The largest value of all processes."""
-    return _reduced(value, distributed.ReduceOp.MAX)
+    return _reduced(value, "MAX")
 
 
 def any_of(flag: bool) -> bool:
@@ -87,16 +85,25 @@ def any_of(flag: bool) -> bool:
     return bool(largest(float(flag)))
 
 
-def _reduced(value: float, operation) -> float:
+def _reduced(value: float, operation: str) -> float:
     if count() == 1:
         return value
+    import torch
+
     told = torch.tensor([float(value)], dtype=torch.float64)
-    distributed.all_reduce(told, operation, group=_group())
+    _met().all_reduce(told, getattr(_met().ReduceOp, operation), group=_group())
     return told.item()
+
+
+def _met():
+    """torch.distributed, once the processes have met; None before, and wherever torch is not even imported."""
+    # who only asks an endpoint is one process, and starts in a second without torch
+    distributed = sys.modules.get("torch.distributed")
+    return distributed if distributed and distributed.is_initialized() else None
 
 
 @cache
 def _group():
     """A gloo group of all processes: it works on the CPU, whatever carries the gradients."""
     # the first process may check data for hours while the others wait; deaths are noticed otherwise
-    return distributed.new_group(backend="gloo", timeout=timedelta(days=1))
+    return _met().new_group(backend="gloo", timeout=timedelta(days=1))

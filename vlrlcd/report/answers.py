@@ -1,18 +1,19 @@
 """Held-out questions with the answer of every stage side by side."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vlrlcd.evaluation.stages import split_and_stage
 from vlrlcd.report.group import MARKS, Prompt, prompt
 from vlrlcd.report.lines import Row, rows, rows_at
 from vlrlcd.report.read import Run, mapping, number, sequence
-from vlrlcd.report.scores import control_of, stage_order, stage_title
 from vlrlcd.report.spread import evenly
+from vlrlcd.report.stages import own, stage_order, stage_title
 from vlrlcd.report.wording import short
 
-PREFIX, SUFFIX = "predictions_", ".jsonl"
+PREDICTIONS = "predictions_*.jsonl"
 JUDGES = ("accuracy", "direct_answer")
 """The first of these that a question has says whether its answer is right."""
 HALF_RIGHT = 0.5
@@ -73,9 +74,8 @@ class Split:
 
 def splits(run: Run, notes: list[str]) -> list[Split]:
     """Every split that has predictions of a stage, each file read once."""
-    known = {split for of_task in run.evaluation.values() for split in mapping(of_task)}
     found: dict[str, Split] = {}
-    named = [(*_parts(path, known), path) for path in run.folder.glob(f"{PREFIX}*{SUFFIX}")]
+    named = [(*parts, path) for path in run.folder.glob(PREDICTIONS) if (parts := split_and_stage(path.name))]
     for name, stage, path in sorted(named, key=lambda one: (one[0], stage_order(one[1]))):
         split = found.setdefault(name, Split(name))
         split.files[stage] = path
@@ -93,17 +93,7 @@ def questions(split: Split, run: Run) -> list[Question]:
         for name, row in zip(names, rows_at(path, [split.found[name][stage][0] for name in names]), strict=True):
             if row:
                 texts[name][stage] = row
-    return [_question(name, kind, texts[name], run.folder) for name, kind in chosen.items() if texts[name]]
-
-
-def _parts(path: Path, known: Iterable[str]) -> tuple[str, str]:
-    """Split and stage of a file name; a split that eval.json names may have an underscore, as may its stage."""
-    middle = path.name.removeprefix(PREFIX).removesuffix(SUFFIX)
-    for split in sorted(known, key=len, reverse=True):
-        if middle.startswith(f"{split}_"):
-            return split, middle.removeprefix(f"{split}_")
-    split, _, stage = middle.rpartition("_")
-    return split, stage
+    return [_question(name, kind, texts[name], run) for name, kind in chosen.items() if texts[name]]
 
 
 def _name(row: Row) -> str:
@@ -116,7 +106,7 @@ def _is_right(row: Row) -> bool | None:
 
 
 def _kind(stages: Mapping[str, tuple[int, bool | None]]) -> str:
-    marks = [right for stage, (_, right) in stages.items() if not control_of(stage) and right is not None]
+    marks = [right for _, right in own(stages).values() if right is not None]
     if len(marks) < 2:
         return "unmarked"
     return {
@@ -127,13 +117,13 @@ def _kind(stages: Mapping[str, tuple[int, bool | None]]) -> str:
     }[marks[0], marks[-1]]
 
 
-def _question(name: str, kind: str, by_stage: Mapping[str, Row], folder: Path) -> Question:
+def _question(name: str, kind: str, by_stage: Mapping[str, Row], run: Run) -> Question:
     last = list(by_stage.values())[-1]
     doc = mapping(last.get("doc"))
     return Question(
         id=name,
         kind=kind,
-        asked=prompt(doc.get("images"), doc.get("question"), doc.get("choices"), last.get("target"), folder),
+        asked=prompt(doc.get("images"), doc.get("question"), doc.get("choices"), last.get("target"), run),
         references=[str(one) for one in sequence(last.get("references"))],
         answers=[_answer(stage, row) for stage, row in by_stage.items()],
     )

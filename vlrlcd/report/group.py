@@ -1,12 +1,11 @@
 """One group as the page shows it: the pictures, the anchor, and what became of each candidate."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from vlrlcd.report.groups import KINDS, weight
 from vlrlcd.report.lines import Row
-from vlrlcd.report.read import mapping, number, sequence
+from vlrlcd.report.read import Run, mapping, number, sequence
 from vlrlcd.report.thumbnails import MOST_IMAGES, Thumbnail, thumbnails
 from vlrlcd.report.wording import ABSENT, percent, short, signed
 
@@ -60,14 +59,14 @@ class Group:
     candidates: list[Candidate]
 
 
-def group(row: Row, kinds: list[str], folder: Path) -> Group:
-    """A line of `samples.jsonl` as it is shown; images are looked for in the working folder, else in the run's."""
+def group(row: Row, kinds: list[str], run: Run) -> Group:
+    """A line of `samples.jsonl` as it is shown, with the images that `thumbnails` finds."""
     return Group(
         id=str(row.get("id", "")),
         step=str(row.get("step", "")),
         kinds=kinds,
         tags=[KINDS[kind] for kind in SAID_AS_TAGS if kind in kinds],
-        asked=prompt(row.get("images"), row.get("question"), row.get("choices"), row.get("answer"), folder),
+        asked=prompt(row.get("images"), row.get("question"), row.get("choices"), row.get("answer"), run),
         descriptions=[str(one) for one in sequence(row.get("descriptions"))],
         anchor=str(row.get("anchor", "")),
         anchor_score=_score(row.get("anchor_score")),
@@ -75,10 +74,10 @@ def group(row: Row, kinds: list[str], folder: Path) -> Group:
     )
 
 
-def prompt(images: Any, question: Any, choices: Any, answer: Any, folder: Path) -> Prompt:
+def prompt(images: Any, question: Any, choices: Any, answer: Any, run: Run) -> Prompt:
     """What was asked, from values of any type."""
     return Prompt(
-        images=thumbnails(sequence(images), folder),
+        images=thumbnails(sequence(images), run),
         images_left_out=max(len(sequence(images)) - MOST_IMAGES, 0),
         question=str(question or ""),
         choices=[str(choice) for choice in sequence(choices)],

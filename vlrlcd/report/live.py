@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vlrlcd.errors import UserError
-from vlrlcd.report.answers import PREFIX, SUFFIX
+from vlrlcd.report.answers import PREDICTIONS
 from vlrlcd.report.page import report
 from vlrlcd.report.read import FILES, read_what_is_there, require_run
 from vlrlcd.report.rendering import Page
@@ -76,7 +76,7 @@ class LivePage:
 
     def _state_of_files(self) -> str:
         paths = [self.folder / name for name in FILES]
-        paths += sorted(self.folder.glob(f"{PREFIX}*{SUFFIX}"))
+        paths += sorted(self.folder.glob(PREDICTIONS))
         return hashlib.sha256(repr([_stamp(path) for path in paths]).encode()).hexdigest()
 
 

@@ -6,15 +6,17 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from vlrlcd.data.card import Card
+from vlrlcd.evaluation.stages import OF_A_RUN
 from vlrlcd.report.read import Run, mapping, number, read_run
 
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
 UNKNOWN_LICENCE = {"license": "other", "license_name": "see-base-model", "license_link": "LICENSE"}
+"""Of a run, the last first; other commands may add stages to its eval.json."""
 TASKS = {True: "image-text-to-text", False: "text-generation"}
 SHOWN = {
     "accuracy": "Accuracy, multiple choice (official rule)",
     "direct_answer": "Direct answer (official rule)",
-    "gain_from_sight": "Gain in accuracy from sight",
+    "gain_from_sight": "Gain in {headline} from sight",
     "truthful_rationales": "Explanations that are true of the drawing",
     "rouge_l": "ROUGE-L of explanations",
     "chrf": "chrF of explanations",
@@ -47,7 +49,7 @@ def write_model_card(run_folder: Path, data: Card, sees_images: bool) -> Path:
         pipeline_tag=TASKS[sees_images],
         tags=["vlrlcd", "distillation", "preference-optimization"],
         model_name=str(run.summary.get("name") or run_folder.name),
-        eval_results=[_result(data, split, name, found) for split, name, found in figures] or None,
+        eval_results=[_result(data, *figure) for figure in figures] or None,
     )
     card = ModelCard.from_template(
         facts,
@@ -57,7 +59,7 @@ def write_model_card(run_folder: Path, data: Card, sees_images: bool) -> Path:
         data=data,
         config=run.config,
         teacher=mapping(run.summary.get("teacher")),
-        figures=[(SHOWN[name], split, *_said(name, found)) for split, name, found in figures],
+        figures=[(title, split, *_said(name, found)) for split, name, title, found in figures],
         pipeline=facts.pipeline_tag,
     )
     path = run_folder / "student" / "README.md"
@@ -65,32 +67,36 @@ def write_model_card(run_folder: Path, data: Card, sees_images: bool) -> Path:
     return path
 
 
-def _figures(run: Run) -> list[tuple[str, str, dict[str, Any]]]:
-    """(split, metric, its value and interval) of the last stage that was evaluated."""
+def _figures(run: Run) -> list[tuple[str, str, str, dict[str, Any]]]:
+    """(split, metric, title, its value and interval) of the run's last stage that was evaluated."""
     found = []
     for splits in run.evaluation.values():
         for split, stages in mapping(splits).items():
-            last = mapping(list(mapping(stages).values())[-1])
-            found += [(split, name, last[name]) for name in SHOWN if number(mapping(last.get(name)).get("value"))]
+            last = next((mapping(stages)[stage] for stage in reversed(OF_A_RUN) if stage in mapping(stages)), None)
+            for name, title in SHOWN.items():
+                figure = mapping(mapping(last).get(name))
+                if number(figure.get("value")) is not None:
+                    headline = "accuracy" if "accuracy" in last else "ROUGE-L"
+                    found.append((split, name, title.format(headline=headline), figure))
     return found
 
 
-def _result(data: Card, split: str, name: str, found: dict[str, Any]) -> EvalResult:
+def _result(data: Card, split: str, name: str, title: str, found: dict[str, Any]) -> EvalResult:
     return EvalResult(
         task_type="visual-question-answering",
         dataset_type=data.name,
         dataset_name=data.title,
         dataset_split=split,
         metric_type=name,
-        metric_name=SHOWN[name],
+        metric_name=title,
         metric_value=round(found["value"], 4),
     )
 
 
 def _said(name: str, found: dict[str, Any]) -> tuple[str, str]:
     scale = 1 if name in IN_HUNDREDTHS else 100
-    value, low, high = (f"{scale * found[key]:.1f}" for key in ("value", "low", "high"))
-    return value, f"{low} to {high}"
+    value, *ends = (number(found.get(key)) for key in ("value", "low", "high"))
+    return f"{scale * value:.1f}", "-" if None in ends else " to ".join(f"{scale * end:.1f}" for end in ends)
 
 
 def _licence(base: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from vlrlcd.report.paired import Paired, Scores, answered, paired
 from vlrlcd.report.read import Run, mapping, number
-from vlrlcd.report.scores import Cell, Line, Metrics, cell, control_of, measured, stage_title, titled
+from vlrlcd.report.scores import Cell, Line, Metrics, cell, measured, titled
+from vlrlcd.report.stages import own, stage_title
 from vlrlcd.report.wording import ABSENT, DIFFERENCE, HEADLINES, SHARE, signed
 
 IN_POINTS = {SHARE, DIFFERENCE}
@@ -62,8 +63,8 @@ def _questions(found: Mapping[str, Any]) -> str:
 
 
 def _last(by_stage: Metrics) -> str:
-    """The last stage, empty where there is none; a control is not a stage of its own."""
-    return next((stage for stage in reversed(by_stage) if not control_of(stage)), "")
+    """The last own stage, empty where there is none."""
+    return next(reversed(own(by_stage)), "")
 
 
 def _answered(name: str, run: Run, split: str, stage: str, notes: list[Note]) -> Scores:
@@ -84,7 +85,7 @@ def _why(first: str, name: str, last: Mapping[str, str], asked: Mapping[str, Sco
 
 def _lines(metric: str, first: str, figures: list[dict[str, Any]], apart: list[dict[str, Paired]]) -> list[Line]:
     """A metric, and under it how far each run but the first is from the first."""
-    _, title, unit = titled(metric)
+    _, title, unit = titled(metric, *figures)
     cells = [cell(unit, found.get(metric)) for found in figures]
     less = [None, *(_difference(unit, found.get(metric)) for found in apart)]
     points = ", in points" if unit in IN_POINTS else ""

@@ -74,7 +74,7 @@ def report(run: Run, live: str = "") -> Page:
 
 def _groups(run: Run, notes: list[str]) -> dict[str, Any]:
     choice = groups.choose(run, notes)
-    shown = [group.group(row, kinds, run.folder) for row, kinds in choice.chosen]
+    shown = [group.group(row, kinds, run) for row, kinds in choice.chosen]
     drawn = [Item(piece("group.html", group=one), one.kinds, f"{one.step} {one.id}") for one in shown]
     return _browser(drawn, BYTES_OF_GROUPS, choice.groups, groups.KINDS, choice.by_kind)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlrlcd.evaluation.intervals import differences, interval
-from vlrlcd.report.answers import PREFIX, SUFFIX
+from vlrlcd.evaluation.stages import predictions_name
 from vlrlcd.report.lines import Row, rows
 from vlrlcd.report.read import mapping, number
 from vlrlcd.report.wording import HEADLINES
@@ -31,7 +31,7 @@ class Paired:
 
 def answered(folder: Path, split: str, stage: str, notes: list[str]) -> Scores:
     """The scores of each answer of a stage; empty where the run has left no such file."""
-    found = rows(folder / f"{PREFIX}{split}_{stage}{SUFFIX}", notes)
+    found = rows(folder / predictions_name(split, stage), notes)
     return {_question(row): _scored(row) for _, row in found if "id" in row}
 
 

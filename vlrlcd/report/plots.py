@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from vlrlcd.errors import UserError
 from vlrlcd.report.figures import Points, heading, isolated, quantities, stages, titled
 from vlrlcd.report.read import Run, mapping, number, read_run
-from vlrlcd.report.scores import Metrics, control_of, measured, stage_title
+from vlrlcd.report.scores import Metrics, measured
 from vlrlcd.report.scores import titled as titled_metric
+from vlrlcd.report.stages import own, stage_title
 from vlrlcd.report.wording import DIFFERENCE, HEADLINES, SHARE, plain
 
 FOLDER = "plots"
@@ -69,7 +70,10 @@ def _figures(run: Run) -> Iterator[tuple[str, Figure]]:
     for task, split, by_stage in measured(run):
         for metric in HEADLINES:
             if found := _by_stage(metric, by_stage):
-                yield f"{task}_{split}_{metric}", _headline(f"{task}, {split}", metric, found)
+                yield (
+                    f"{task}_{split}_{metric}",
+                    _headline(f"{task}, {split}", titled_metric(metric, *by_stage.values()), found),
+                )
 
 
 def _curve(stage: str, quantity: str, by_name: dict[str, Points]) -> Figure:
@@ -87,17 +91,19 @@ def _curve(stage: str, quantity: str, by_name: dict[str, Points]) -> Figure:
 
 
 def _by_stage(metric: str, by_stage: Metrics) -> list[tuple[str, float, float, float, float | None]]:
-    """Stage, value, low, high and number of questions, of the stages that measured it and are no control."""
+    """Stage, value, low, high and number of questions, of the own stages that measured it."""
     found = []
-    for stage, metrics in by_stage.items():
+    for stage, metrics in own(by_stage).items():
         value, low, high, n = (number(mapping(metrics.get(metric)).get(key)) for key in ("value", "low", "high", "n"))
-        if value is not None and not control_of(stage):
+        if value is not None:
             found.append((stage, value, value if low is None else low, value if high is None else high, n))
     return found
 
 
-def _headline(where: str, metric: str, found: list[tuple[str, float, float, float, float | None]]) -> Figure:
-    _, title, unit = titled_metric(metric)
+def _headline(
+    where: str, titled: tuple[str, str, str], found: list[tuple[str, float, float, float, float | None]]
+) -> Figure:
+    _, title, unit = titled
     names, values, lows, highs, counts = zip(*found, strict=True)
     scale, ending = SCALES.get(unit, (1, ""))
     asked = [f"{max(known):,.0f} questions, 95 % intervals"] if (known := [n for n in counts if n]) else []

@@ -1,22 +1,24 @@
 """The figures of eval.json: cards, one table for all of them, and one by type of question."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from vlrlcd.report.read import Run, mapping, number
+from vlrlcd.report.stages import own, stage_order, stage_title
 from vlrlcd.report.wording import (
+    CHANGE,
     CONTROLS,
     DIFFERENCE,
     FRACTION,
     GAIN,
+    GAINED,
     HEADLINES,
     METRICS,
     OTHER_METRICS,
     SCORE,
     SHARE,
     SIGHTS,
-    STAGES,
     UNKNOWN,
     plain,
     short,
@@ -50,8 +52,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Card:
-    """A headline figure: of the last stage that has it, how far that is from the first, and what it stands on: every
-    stage's figure, or of the gain from sight the accuracy with and without the image."""
+    """A headline figure: of the last own stage that has it, how far that is from the first, and what it stands on:
+    every own stage's figure, or of the gain from sight the metric that it is a gain in with and without the image."""
 
     title: str
     last: Cell
@@ -92,23 +94,11 @@ def scores(run: Run) -> list[Scores]:
 def measured(run: Run) -> list[tuple[str, str, Metrics]]:
     """Task, split and the stages in their order, each a mapping of metrics to what eval.json holds of them."""
     return [
-        (task, split, {stage: mapping(mapping(stages)[stage]) for stage in sorted(mapping(stages), key=stage_order)})
+        (task, split, {stage: found for stage in sorted(stages, key=stage_order) if (found := mapping(stages[stage]))})
         for task, splits in run.evaluation.items()
-        for split, stages in mapping(splits).items()
+        for split, by_stage in mapping(splits).items()
+        for stages in [mapping(by_stage)]
     ]
-
-
-def stage_order(stage: str) -> tuple[int, str]:
-    """Sorts stages as they come in a run, the unknown ones last, a control after what it is a control of."""
-    plain_stage = stage.removesuffix(control_of(stage))
-    return (list(STAGES).index(plain_stage) if plain_stage in STAGES else len(STAGES), stage)
-
-
-def stage_title(stage: str) -> str:
-    """`After stage 2`, of a control `After stage 2, images blanked`."""
-    ending = control_of(stage)
-    name = stage.removesuffix(ending)
-    return ", ".join(filter(None, (STAGES.get(name, plain(name)), CONTROLS.get(ending))))
 
 
 def control_of(name: str) -> str:
@@ -116,13 +106,24 @@ def control_of(name: str) -> str:
     return next((ending for ending in CONTROLS if name.endswith(ending)), "")
 
 
-def titled(name: str) -> tuple[str, str, str]:
-    """Heading, title and unit of a metric; one by type or a control has the unit of what it belongs to."""
+def gained_in(*found: Mapping[str, Any]) -> str:
+    """The metric that the gain from sight is a gain in."""
+    return next((name for name in GAINED if any(name in metrics for metrics in found)), next(iter(GAINED)))
+
+
+def titled(name: str, *found: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Heading, title and unit of a metric; one by type or a control has the unit of what it belongs to.
+
+    Args:
+        name: of the metric.
+        found: the metrics that were measured with it, which say what the gain from sight is a gain in.
+    """
     base = name.partition("/")[0]
     base = base.removesuffix(control_of(base))
     for heading, known in METRICS.items():
         if base in known:
-            return heading, *known[base]
+            title, unit = known[base]
+            return heading, title, GAINED[gained_in(*found)][0] if base == GAIN else unit
     return OTHER_METRICS, plain(base), UNKNOWN
 
 
@@ -131,20 +132,23 @@ def cell(unit: str, metric: Any) -> Cell | None:
     value, low, high = (number(mapping(metric).get(key)) for key in ("value", "low", "high"))
     if value is None:
         return None
-    between = "" if low is None or high is None else f"{_figure(unit, low, '')} to {_figure(unit, high, '')}"
+    between = "" if low is None or high is None else f"{figure(unit, low, '')} to {figure(unit, high, '')}"
     if unit not in ENDS:
-        return Cell(_figure(unit, value), between)
+        return Cell(figure(unit, value), between)
     left, at, right = (None if one is None else min(max(100 * one / ENDS[unit], 0), 100) for one in (low, value, high))
     if left is None or right is None:
-        return Cell(_figure(unit, value), at=at)
-    return Cell(_figure(unit, value), between, left, max(right - left, 0), at)
+        return Cell(figure(unit, value), at=at)
+    return Cell(figure(unit, value), between, left, max(right - left, 0), at)
 
 
-def _figure(unit: str, value: float, percent: str = " %") -> str:
+def figure(unit: str, value: float, percent: str = " %") -> str:
+    """A value in its unit, the sign of percent behind it or not."""
     if unit == SHARE:
         return f"{100 * value:.1f}{percent}"
     if unit == DIFFERENCE:
         return signed(100 * value, 1)
+    if unit == CHANGE:
+        return signed(value, 3)
     if unit == SCORE:
         return f"{value:.1f}"
     return f"{value:.3f}" if unit == FRACTION else short(value)
@@ -158,20 +162,23 @@ def _scores(title: str, by_stage: Metrics) -> Scores:
         title=title,
         questions=int(max((count for count in counts if count), default=0)) or None,
         stages=[stage_title(stage) for stage in by_stage],
-        cards=[card for name in HEADLINES if name in names and (card := _card(name, by_stage))][:MOST_CARDS],
+        cards=[card for name in HEADLINES if name in names and (card := _card(name, own(by_stage)))][:MOST_CARDS],
         bodies=_bodies(whole, by_stage),
         types=_types([name for name in names if "/" in name], by_stage),
     )
 
 
 def _card(name: str, by_stage: Metrics) -> Card | None:
-    _, title, unit = titled(name)
+    _, title, unit = titled(name, *by_stage.values())
     found = {stage: shown for stage, metrics in by_stage.items() if (shown := cell(unit, metrics.get(name)))}
     if not found:
         return None
     first, last = list(found)[0], list(found)[-1]
     if name == GAIN:
-        return Card(title, found[last], f"points of accuracy, {stage_title(last).lower()}", _by_sight(by_stage[last]))
+        main = gained_in(*by_stage.values())
+        return Card(
+            title, found[last], f"{GAINED[main][1]}, {stage_title(last).lower()}", _by_sight(main, by_stage[last])
+        )
     values = [number(by_stage[stage][name]["value"]) or 0.0 for stage in (first, last)]
     return Card(
         title=title,
@@ -181,8 +188,9 @@ def _card(name: str, by_stage: Metrics) -> Card | None:
     )
 
 
-def _by_sight(metrics: dict[str, Any]) -> list[tuple[str, Cell]]:
-    found = [(said, cell(SHARE, metrics.get(name))) for name, said in SIGHTS.items()]
+def _by_sight(main: str, metrics: dict[str, Any]) -> list[tuple[str, Cell]]:
+    _, _, unit = titled(main)
+    found = [(said, cell(unit, metrics.get(f"{main}{ending}"))) for ending, said in SIGHTS.items()]
     return [(said, shown) for said, shown in found if shown]
 
 
@@ -204,7 +212,7 @@ def _bodies(names: Iterable[str], by_stage: Metrics) -> list[tuple[str, list[Lin
 
     bodies: dict[str, list[Line]] = {}
     for name in sorted(names, key=rank):
-        heading, title, unit = titled(name)
+        heading, title, unit = titled(name, *by_stage.values())
         ending = control_of(name)
         line = Line(CONTROLS.get(ending, title), _cells(name, unit, by_stage), of=bool(ending))
         if any(line.cells):
@@ -219,7 +227,7 @@ def _types(names: Iterable[str], by_stage: Metrics) -> list[Types]:
     found: dict[str, list[tuple[str, Line, int | None]]] = {}
     for name in names:
         base, _, kind = name.partition("/")
-        cells = _cells(name, titled(name)[2], by_stage)
+        cells = _cells(name, titled(name, *by_stage.values())[2], by_stage)
         counts = [number(mapping(metrics.get(name)).get("n")) for metrics in by_stage.values()]
         count = max((int(count) for count in counts if count), default=None)
         if any(cells):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,9 +11,12 @@ from typing import Any
 
 from vlrlcd.data.images import decode
 from vlrlcd.errors import UserError
+from vlrlcd.report.read import Run, mapping
 
 THUMBNAIL_PX = 280
 MOST_IMAGES = 4
+OF_DATA = ("root", "images")
+"""The keys of the section `data` that name folders in which images may lie."""
 KEPT = 256
 """So many encoded images wait for the next prompt that shows them."""
 
@@ -27,16 +31,35 @@ class Thumbnail:
     height: int = 0
 
 
-def thumbnails(images: Sequence[Any], folder: Path) -> list[Thumbnail]:
-    """The first images of a prompt; a path is taken from the working folder, else from the run's."""
-    return [_thumbnail(image, folder) for image in images[:MOST_IMAGES]]
+def thumbnails(images: Sequence[Any], run: Run) -> list[Thumbnail]:
+    """The first images of a prompt; a path is taken from the working folder, else from the run's.
+
+    None is shown that lies neither in the run's folder nor in those that its configuration names for the data.
+    """
+    return [_thumbnail(image, run) for image in images[:MOST_IMAGES]]
 
 
-def _thumbnail(image: Any, folder: Path) -> Thumbnail:
+def _thumbnail(image: Any, run: Run) -> Thumbnail:
     if not isinstance(image, str):
         return Thumbnail(None, "This image came as bytes, not as a file: the run kept no copy.")
-    path = next((path for path in (Path(image), folder / image) if _is_file(path)), None)
-    return Thumbnail(None, f"{image} is no longer there.") if path is None else _embedded(path)
+    places = (Path(os.path.abspath(path)) for path in (image, run.folder / image))
+    there = [path for path in places if _is_file(path)]
+    if not there:
+        return Thumbnail(None, f"{image} is no longer there.")
+    path = next((path for path in there if _is_of(path, run)), None)
+    if path is None:
+        return Thumbnail(None, f"{image} lies outside of the run's folder, data.root and data.images: it is not shown.")
+    return _embedded(path)
+
+
+def _is_of(path: Path, run: Run) -> bool:
+    """A page is sent on: no line of a run may put another picture of this machine into it."""
+    # a link in the data is the user's own doing; one in a run's folder may have come with it
+    if path.resolve().is_relative_to(run.folder.resolve()):
+        return True
+    data = mapping(run.config.get("data"))
+    named = [str(data[key]) for key in OF_DATA if data.get(key)]
+    return any(path.is_relative_to(os.path.abspath(os.path.expanduser(folder))) for folder in named)
 
 
 def _is_file(path: Path) -> bool:

@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterator
 from statistics import fmean
 from typing import Any
 
+from vlrlcd.evaluation.intervals import Metric
+from vlrlcd.judging import cautions
 from vlrlcd.report.read import Run, mapping, number
-from vlrlcd.report.scores import Metrics, measured, stage_title
-from vlrlcd.report.wording import percent, signed
+from vlrlcd.report.scores import Metrics, figure, gained_in, measured
+from vlrlcd.report.stages import own, stage_title
+from vlrlcd.report.wording import GAINED, percent
 
 LAST_STEPS = 20
 """Over so many steps of stage II a figure of training is averaged."""
@@ -15,8 +18,6 @@ TIED = 0.5
 DRIFT = 0.5
 """Nats per token: there the student gives its own tokens e^0.5, 1.6 times, the probability that they had after stage I.
 The quickstart, which gains 26 points, ends at 0.10. [ours]"""
-CONSISTENT = 0.5
-UNPARSABLE = 0.05
 
 
 def warnings(run: Run) -> list[str]:
@@ -25,8 +26,13 @@ def warnings(run: Run) -> list[str]:
         sentence.format(where=f"{task}, {split}", stage=stage_title(stage).lower(), **figures)
         for task, split, by_stage in measured(run)
         for metric, sentence, holds in OF_EVALUATION
-        for stage, figures in _last(by_stage, metric)
+        for stage, figures in _last(own(by_stage), metric)
         if holds(figures)
+    ]
+    found += [
+        f"{task}, {split}: {stage_title(stage).lower()}, {words}."
+        for task, split, by_stage in measured(run)
+        for stage, words in _of_judge(own(by_stage))
     ]
     return found + [
         sentence.format(value=value, share=percent(value), steps=steps)
@@ -46,22 +52,9 @@ OF_EVALUATION: list[Rule] = [
     ),
     (
         "gain_from_sight",
-        "{where}: sight gains {points} points {stage}, interval {low_points} to {high_points}: the "
-        "answers may not depend on the images; look at the questions and at the image processor before trusting the "
-        "accuracy.",
+        "{where}: sight gains {gain} {gained} {stage}, interval {low_gain} to {high_gain}: the answers may not depend "
+        "on the images; look at the questions and at the image processor before trusting any figure.",
         lambda found: found["low"] <= 0,
-    ),
-    (
-        "judge_consistency",
-        "{where}: the judge keeps its verdict in {share} of the pairs when the two answers swap places, so it "
-        "follows the position; take another judge and leave the win rate out.",
-        lambda found: found["value"] < CONSISTENT,
-    ),
-    (
-        "judge_unparsable",
-        "{where}: {share} of the judge's verdicts cannot be read; sharpen its prompt or raise its token limit, "
-        "because the win rate stands on the others alone.",
-        lambda found: found["value"] > UNPARSABLE,
     ),
 ]
 OF_TRAINING = [
@@ -89,13 +82,28 @@ OF_TRAINING = [
 def _last(by_stage: Metrics, metric: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The last stage that measured it, with its figures; a missing interval is the value itself."""
     for stage, metrics in reversed(by_stage.items()):
-        found = mapping(metrics.get(metric))
-        if (value := number(found.get("value"))) is not None:
-            low, high = (value if (end := number(found.get(key))) is None else end for key in ("low", "high"))
-            ends = {"points": value, "low_points": low, "high_points": high}
-            points = {name: signed(100 * share, 1) for name, share in ends.items()}
-            yield stage, {"value": value, "low": low, "high": high, "share": percent(value), **points}
+        found = _metric(metrics.get(metric))
+        if found["value"] is not None:
+            unit, gained = GAINED[gained_in(*by_stage.values())]
+            ends = {"gain": "value", "low_gain": "low", "high_gain": "high"}
+            gains = {name: figure(unit, found[end]) for name, end in ends.items()}
+            yield stage, {**found, "share": percent(found["value"]), "gained": gained, **gains}
             return
+
+
+def _of_judge(by_stage: Metrics) -> Iterator[tuple[str, str]]:
+    """What `vlrlcd.judging.cautions` says of the last stage that was judged."""
+    for stage, metrics in reversed(by_stage.items()):
+        if found := {name: _metric(metrics[name]) for name in cautions.RULES if name in metrics}:
+            yield from ((stage, words) for words in cautions.warnings(found))
+            return
+
+
+def _metric(found: Any) -> Metric:
+    """What eval.json holds of a metric; a missing interval is the value itself."""
+    value, n = (number(mapping(found).get(key)) for key in ("value", "n"))
+    low, high = (value if (end := number(mapping(found).get(key))) is None else end for key in ("low", "high"))
+    return {"value": value, "low": low, "high": high, "n": n}
 
 
 def _recent(run: Run, quantity: str) -> Iterator[tuple[float, int]]:

@@ -1,7 +1,13 @@
 """Names and units as the page shows them."""
 
 ABSENT = "\N{EN DASH}"
-STAGES = {"pretrained": "Pretrained", "stage1": "After stage 1", "stage2": "After stage 2"}
+STAGES = {
+    "pretrained": "Pretrained",
+    "stage1": "After stage 1",
+    "stage2": "After stage 2",
+    "student": "Evaluated alone",
+    "other": "Another student",
+}
 STAGE_HEADINGS = {"stage1": "Stage 1: imitating the anchors", "stage2": "Stage 2: learning from the ranking"}
 PHASES = {
     "start": "Starting",
@@ -19,8 +25,10 @@ PHASES = {
     "save": "Saving",
 }
 SHARE, DIFFERENCE, SCORE, FRACTION, COUNT, UNKNOWN = "share", "difference", "score", "fraction", "count", "unknown"
+CHANGE = "change"
 """A share is shown in percent, a difference of shares in points with its sign, a score is 0 to 100 as it stands, a
-fraction 0 to 1 as it stands, a count and what no table names have no end to their scale."""
+fraction 0 to 1 as it stands and a change of one with its sign, a count and what no table names have no end to their
+scale."""
 METRICS = {
     "Multiple choice": {
         "accuracy": ("Accuracy", SHARE),
@@ -54,6 +62,7 @@ METRICS = {
         "win_rate_truncated_difference": ("Win rate, cut to one length, difference", DIFFERENCE),
         "judge_consistency": ("Judge agrees when the order is swapped", SHARE),
         "judge_first_position": ("Judge picks the first position", SHARE),
+        "judge_equal_answers": ("Equal answers, not asked about", SHARE),
         "judge_ties": ("Ties", SHARE),
         "judge_unparsable": ("Verdicts that cannot be read", SHARE),
     },
@@ -71,13 +80,10 @@ CONTROLS = {
 }
 """Endings of a metric's name: the same questions with the sight taken away."""
 GAIN = "gain_from_sight"
-SIGHTS = {
-    "accuracy": "Own image",
-    "accuracy_blank": "Blanked",
-    "accuracy_wrong_image": "Other image",
-    "accuracy_question_only": "No image",
-}
-"""What the gain from sight stands on, in as few words as a card has room for."""
+GAINED = {"accuracy": (DIFFERENCE, "points of accuracy"), "rouge_l": (CHANGE, "of ROUGE-L")}
+"""In what sight may gain, the first that was measured: the unit of the gain, and what stands behind its figure."""
+SIGHTS = {"": "Own image", "_blank": "Blanked", "_wrong_image": "Other image", "_question_only": "No image"}
+"""What the gain from sight stands on, by the ending of the metric, in as few words as a card has room for."""
 HEADLINES = (
     "accuracy",
     GAIN,

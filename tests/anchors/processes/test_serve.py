@@ -107,6 +107,7 @@ def test_what_this_server_refuses_stops_at_once_with_its_words(scenes, address, 
     assert not anchors(tmp_path / "a.sqlite")
 
 
+@pytest.mark.slow
 def test_the_student_of_a_run_answers_too(scenes, teacher, tmp_path):
     inputs = {"model.checkpoint": teacher, "data.root": scenes, "run.root": tmp_path, "run.name": "it"}
     code, out, err = finish(start(inputs, {"stage1.prompts_per_step": 3, "stage2.prompts_per_step": 3}))

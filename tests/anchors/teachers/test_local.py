@@ -12,7 +12,7 @@ from tests.anchors.teacher import Templates, collected
 from tests.tiny import tiny_llava, tiny_qwen2
 from vlrlcd.anchors.asks import asks
 from vlrlcd.anchors.store import AnchorStore
-from vlrlcd.anchors.teachers import LocalTeacher
+from vlrlcd.anchors.teachers.local import LocalTeacher
 from vlrlcd.config import TeacherConfig
 from vlrlcd.data.example import Example
 from vlrlcd.errors import UserError

@@ -71,7 +71,7 @@ def test_killed_and_stopped_a_job_goes_on_to_the_same_bits(here, tmp_path, zero_
     assert lines(tmp_path / "it/samples.jsonl") == lines(tmp_path / "expected/samples.jsonl")
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("sent", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_during_an_evaluation_too(here, tmp_path, sent):
     write_release(tmp_path / "scenes", "train", 12, seed=0)
     write_release(tmp_path / "scenes", "val", 600, seed=0)

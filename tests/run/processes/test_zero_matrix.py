@@ -17,7 +17,7 @@ EIGHT = {
     "evaluation.split": "",
 }
 TUNINGS = ["full", "lora"]
-OFTEN, RARELY = ["zero0", "zero2", "zero3"], ["zero1", "zero2_offload", "zero3_offload"]
+OFTEN, RARELY = ["zero2", "zero3"], ["zero0", "zero1", "zero2_offload", "zero3_offload"]
 OFTEN_SPLIT = [("zero2", 3), ("zero3", 1)]
 RARELY_SPLIT = [("zero0", 1), ("zero0", 3), ("zero2", 1), ("zero3", 3)]
 

@@ -3,8 +3,7 @@
 from vlrlcd.anchors.teachers.base import CONNECTION, Teacher, TeacherFault, TeacherReply
 from vlrlcd.anchors.teachers.chat import ChatTeacher
 from vlrlcd.anchors.teachers.files import AnswersFile, DatasetColumn
-from vlrlcd.anchors.teachers.local import LocalTeacher
-from vlrlcd.config import Config
+from vlrlcd.config import AskedConfig, Config
 from vlrlcd.data.card import Card
 from vlrlcd.data.tasks import TASKS
 from vlrlcd.errors import UserError
@@ -14,16 +13,25 @@ __all__ = [
     "AnswersFile",
     "ChatTeacher",
     "DatasetColumn",
-    "LocalTeacher",
     "Teacher",
     "TeacherFault",
     "TeacherReply",
+    "local_teacher",
+    "teacher_for",
 ]
+
+
+def local_teacher(settings: AskedConfig) -> Teacher:
+    """A checkpoint on this machine, see `LocalTeacher`; asking an endpoint does without torch."""
+    from vlrlcd.anchors.teachers.local import LocalTeacher
+
+    return LocalTeacher(settings)
+
 
 TEACHERS = {
     "column": lambda config, card: DatasetColumn(_style(config.anchors.style, card)),
     "chat": lambda config, card: ChatTeacher(config.teacher),
-    "local": lambda config, card: LocalTeacher(config.teacher),
+    "local": lambda config, card: local_teacher(config.teacher),
     "file": lambda config, card: AnswersFile(config.teacher),
 }
 

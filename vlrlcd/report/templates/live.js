@@ -1,5 +1,5 @@
 "use strict";
-// Asks whether the run has gone on and puts the new <main> in place of the old; the reader's place stays.
+// Asks whether the run has gone on and puts title, head and <main> of the new page in place of the old; the reader's place stays.
 (() => {
   const PAUSE_MS = 1500;
   const live = document.getElementById("live");
@@ -81,7 +81,8 @@
       if (await ask("/state") !== state) {
         const page = new DOMParser().parseFromString(await ask("/"), "text/html");
         const kept = keep();
-        document.querySelector("main").replaceWith(page.querySelector("main"));
+        document.title = page.title;
+        for (const part of ["#subject", "main"]) document.querySelector(part).replaceWith(page.querySelector(part));
         restore(kept);
         state = page.getElementById("live").dataset.state;
       }
