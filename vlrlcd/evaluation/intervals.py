@@ -43,6 +43,27 @@ def ratio_interval(parts: Sequence[float | None], wholes: Sequence[float | None]
     return _bounded(tuple(pairs.T), lambda part, whole, axis: part.sum(axis) / whole.sum(axis), resamples, seed)
 
 
+def crossed_interval(values_SQ: np.ndarray, resamples: int, seed: int) -> Metric:
+    """Mean over S seeds of training and Q questions that each of them was asked, with seeds and questions resampled.
+
+    Every resample draws seeds and, by themselves, questions, the same questions for all of its seeds (the pigeonhole
+    bootstrap, Owen 2007). It draws S - 1 of the S seeds, so that their variance is not too small by (S - 1) / S (Rao
+    and Wu 1988). The draws depend on S, Q and `seed` alone: what is measured on the same seeds and questions is
+    resampled alike. One seed is not resampled: then this is `interval` over the questions. `n` counts the questions.
+    """
+    seeds, questions = values_SQ.shape
+    if seeds == 1 or not questions:
+        return interval(values_SQ.ravel().tolist(), resamples, seed)
+    rng = np.random.default_rng(seed)
+    by_seed_RS = rng.multinomial(seeds - 1, np.full(seeds, 1 / seeds), resamples) / (seeds - 1)
+    means = []
+    for by_seed_rS in np.array_split(by_seed_RS, -(-resamples * questions // NUMBERS_AT_ONCE)):
+        by_question_rQ = rng.multinomial(questions, np.full(questions, 1 / questions), len(by_seed_rS)) / questions
+        means.append(((by_question_rQ @ values_SQ.T) * by_seed_rS).sum(1))
+    low, high = np.quantile(np.concatenate(means), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return {"value": float(values_SQ.mean()), "low": float(low), "high": float(high), "n": questions}
+
+
 def differences(values: Sequence[float | None], others: Sequence[float | None]) -> list[float | None]:
     """By example, None where either is; the interval of their mean is the paired one."""
     return [None if None in pair else pair[0] - pair[1] for pair in zip(values, others, strict=True)]
