@@ -58,7 +58,7 @@ def write_cell(cell: Cell, scores, epochs: float | None = None, **facts) -> None
     trains = config["stage2"]["method"] != "sft"
     stage = {"optimiser_steps": 4, "candidates": 0, "judged": 0, "seconds": 10.0}
     spent = {"stage1": stage, **({"stage2": {**stage, "judged": 5, "seconds": 30.0}} if trains else {})}
-    known = {"teacher": {"anchors": 8}, "peak_bytes": {"ram": 2**30}, "spent": spent, "tau": 0.25, **facts}
+    known = {"teacher": {"anchors": 8}, "peak_bytes": {"ram": 2**30}, "spent": spent, "tau": 0.25} | facts
     (cell.folder / "run.json").write_text(json.dumps(known))
     steps = [{"stage": "stage1", "loss": 1.0}, *({"stage": "stage2", "auc": auc} for auc in (0.5, None, 0.7))]
     _write_lines(cell.folder / "metrics.jsonl", steps if trains else steps[:1])
@@ -74,8 +74,8 @@ def write_asked(cell: Cell, scores) -> None:
 
 
 def write_answers(path: Path, scores) -> None:
-    """`scores` in turn for q0, q1, …, or by question."""
-    by_question = scores if isinstance(scores, dict) else {f"q{place}": value for place, value in enumerate(scores)}
+    """`scores` in turn for q000, q001, …, or by question."""
+    by_question = scores if isinstance(scores, dict) else {f"q{place:03}": value for place, value in enumerate(scores)}
     _write_lines(path, [{"id": question, "accuracy": value} for question, value in by_question.items()])
 
 

@@ -23,6 +23,7 @@ class Job:
     finished: whether there is nothing to do any more.
     command: made when its turn comes, for it may depend on what others measured; raises UserError.
     ended: called after a process that ended well.
+    phases: seconds by phase of what is finished.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Job:
     finished: Callable[[], bool]
     command: Callable[[], list[str]]
     ended: Callable[[], Any] = lambda: None
+    phases: Callable[[], dict[str, float]] = dict
 
 
 def jobs(plan: Comparison, cells: list[Cell]) -> list[Job]:
@@ -104,7 +106,14 @@ def _training(cell: Cell, by_name: dict[str, Cell], builds: dict[str, Job]) -> J
         cell.refuse_changes(epochs := _epochs(measured))
         return [sys.executable, str(ROOT / "scripts/train.py"), *cell.flags(epochs)]
 
-    return Job(cell.name, cell.log, tuple(needs), lambda: cell.finished, command)
+    return Job(
+        cell.name,
+        cell.log,
+        tuple(needs),
+        lambda: cell.finished,
+        command,
+        phases=lambda: cell.facts()["phase_seconds"],
+    )
 
 
 def _epochs(measured: dict[str, Cell]) -> float | None:

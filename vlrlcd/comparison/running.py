@@ -147,7 +147,8 @@ class Running:
                 job.ended()
             if job.finished():
                 self.history.add(job, DONE, seconds, "")
-                self._close(job, bar, f"{name} {seconds:.0f}s")
+                phases = (f"{phase}={spent:.0f}s" for phase, spent in job.phases().items())
+                self._close(job, bar, ", ".join([f"{name} {seconds:.0f}s", *phases]))
                 return
         if self.stopped:
             self.history.add(job, STOPPED, seconds, "")
