@@ -49,6 +49,9 @@ def main() -> None:
     folder = home(plan, args.trial, args.root)
     all_cells = cells(plan, args.trial, with_sweep=True, root=args.root)
     planned = all_cells if args.sweep else cells(plan, args.trial, with_sweep=False, root=args.root)
+    for cell in all_cells:
+        # the table shows what a sweep left, also where this command does not run it
+        cell.refuse_changes()
     known = jobs(plan, planned)
     todo = [job for job in with_needs(_matching(known, args.only), known) if not job.finished()]
     if args.dry_run:

@@ -83,6 +83,14 @@ def test_the_table_alone(compare, tmp_path):
     assert "`best`, seed 1: `sft`, by 1 other questions" in (tmp_path / "tried/results.md").read_text()
 
 
+def test_a_sweep_s_cell_that_was_run_otherwise_is_refused_without_the_sweep_too(compare, tmp_path):
+    write_cell(planned(tmp_path)[1]["few/ranking.gamma=2.0/1"], [1.0])
+    keys = {"ranking.gamma": {"values": [2.0], "also": {"ranking.tau": 0.75}}}
+    path = write_plan(tmp_path, sweep={"row": "ldl", "regimes": ["few"], "keys": keys})
+    code, _, err = compare(path, "--table")
+    assert "was run with ranking.tau = 0.5, and the comparison says 0.75" in sentence(code, err)
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """The keys of a comparison of runs of two steps a stage."""

@@ -1,6 +1,7 @@
 """A figure with its uncertainty: 95 % percentile bootstrap intervals over examples."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import bootstrap
@@ -54,14 +55,25 @@ def crossed_interval(values_SQ: np.ndarray, resamples: int, seed: int) -> Metric
     seeds, questions = values_SQ.shape
     if seeds == 1 or not questions:
         return interval(values_SQ.ravel().tolist(), resamples, seed)
-    rng = np.random.default_rng(seed)
-    by_seed_RS = rng.multinomial(seeds - 1, np.full(seeds, 1 / seeds), resamples) / (seeds - 1)
-    means = []
-    for by_seed_rS in np.array_split(by_seed_RS, -(-resamples * questions // NUMBERS_AT_ONCE)):
-        by_question_rQ = rng.multinomial(questions, np.full(questions, 1 / questions), len(by_seed_rS)) / questions
-        means.append(((by_question_rQ @ values_SQ.T) * by_seed_rS).sum(1))
+    by_seed_RS, by_question_RQ = _drawn(seeds, questions, resamples, seed)
+    parts = -(-resamples * questions // NUMBERS_AT_ONCE)
+    chunks = zip(np.array_split(by_seed_RS, parts), np.array_split(by_question_RQ, parts), strict=True)
+    means = [((asked_rQ @ values_SQ.T) * drawn_rS).sum(1) / questions for drawn_rS, asked_rQ in chunks]
     low, high = np.quantile(np.concatenate(means), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return {"value": float(values_SQ.mean()), "low": float(low), "high": float(high), "n": questions}
+
+
+@lru_cache(maxsize=1)
+def _drawn(seeds: int, questions: int, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the seeds, `[R, S]`, and how often each question is drawn, `[R, Q]`, by resample.
+
+    A table has hundreds of intervals over the same seeds and questions, and drawing takes longer than averaging.
+    """
+    rng = np.random.default_rng(seed)
+    by_seed_RS = rng.multinomial(seeds - 1, np.full(seeds, 1 / seeds), resamples) / (seeds - 1)
+    equally = np.full(questions, 1 / questions)
+    drawn = [rng.multinomial(questions, equally).astype(np.int32) for _ in range(resamples)]
+    return by_seed_RS, np.stack(drawn)
 
 
 def differences(values: Sequence[float | None], others: Sequence[float | None]) -> list[float | None]:
