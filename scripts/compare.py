@@ -88,22 +88,15 @@ def _matching(known: list[Job], only: str) -> list[Job]:
 
 
 def _tell(known: list[Job], todo: list[Job], history: History, parallel: int) -> None:
-    waiting, known_seconds, unknown = {job.name for job in todo}, 0.0, 0
+    waiting = {job.name: history.estimate(job) for job in todo}
     for job in known:
-        seconds = history.estimate(job) if job.name in waiting else None
-        words = (
-            ""
-            if job.name not in waiting
-            else "  about how long is not known"
-            if seconds is None
-            else f"  {seconds:.0f} s"
-        )
         state = "done" if job.finished() else "to do" if job.name in waiting else "not wanted"
-        print(f"{state:<11}{job.name}{words}")
-        known_seconds += seconds or 0.0
-        unknown += job.name in waiting and seconds is None
-    more = f", and {unknown} of a kind that has not been run yet" if unknown else ""
-    print(f"{len(todo)} to do: about {known_seconds / 60 / parallel:.0f} minutes, {parallel} at once{more}")
+        seconds = waiting.get(job.name)
+        print(f"{state:<11}{job.name}{'' if seconds is None else f'  about {seconds:.0f} s'}")
+    of_known = [seconds for seconds in waiting.values() if seconds is not None]
+    unknown = len(waiting) - len(of_known)
+    more = f"; {unknown} of them are of a kind that has not been run yet, and not in this" if unknown else ""
+    print(f"{len(todo)} to do: about {sum(of_known) / 60 / parallel:.0f} minutes with {parallel} at once{more}")
 
 
 if __name__ == "__main__":

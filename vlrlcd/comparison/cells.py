@@ -59,8 +59,8 @@ class Cell:
         """The whole configuration, of a row that is measured with its epochs. Raises UserError for a bad value."""
         *shared, own = self.settings
         # a row's seeds differ in few keys, and a configuration takes a third of a second to parse
-        config = {section: dict(keys) for section, keys in _parsed(self.config, _flags(shared)).items()}
-        alone = _parsed(self.config, _flags([own]))
+        config = {section: dict(keys) for section, keys in _parsed(self.config, as_flags(shared)).items()}
+        alone = _parsed(self.config, as_flags([own]))
         for section, key in (name.split(".") for name in own):
             config[section][key] = alone[section][key]
         config["stage2"]["epochs"] = (
@@ -72,7 +72,7 @@ class Cell:
         """The command line of `scripts/train.py`; goes on with a run that was begun."""
         own = {EPOCHS: self.wanted(epochs)["stage2"]["epochs"], "run.resume": self.begun}
         place = {"run.root": str(self.folder.parent), "run.name": self.seed}
-        return [f"--config={self.config}", *_flags([*self.settings, own, place])]
+        return [f"--config={self.config}", *as_flags([*self.settings, own, place])]
 
     def refuse_changes(self, epochs: float | None = None) -> None:
         """Raises UserError if the run began otherwise; `epochs` of a row that is measured, None while they are not."""
@@ -132,7 +132,7 @@ def same_seconds_epochs(of: Cell, pace: Cell) -> float:
     return round(pace.kept()["stage2"]["epochs"] * stage2_seconds(of) / seconds, 3)
 
 
-def _flags(settings: Iterable[Settings]) -> tuple[str, ...]:
+def as_flags(settings: Iterable[Settings]) -> tuple[str, ...]:
     """As a command line, later ones first in force."""
     merged = {key: value for each in settings for key, value in each.items()}
     return tuple(f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in merged.items())

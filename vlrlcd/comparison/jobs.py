@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlrlcd.comparison.cells import Cell, asked_folder, same_seconds_epochs
+from vlrlcd.comparison.cells import Cell, as_flags, asked_folder, same_seconds_epochs
 from vlrlcd.comparison.plan import Comparison, Settings
 from vlrlcd.errors import UserError
 
@@ -122,8 +122,9 @@ def _epochs(measured: dict[str, Cell]) -> float | None:
 
 def _asking(cell: Cell, settings: Settings, builds: dict[str, Job]) -> Job:
     folder = asked_folder(cell, settings)
-    flags = {"evaluation.controls": "[]", **settings, "model.checkpoint": str(cell.folder / "student")}
+    student = {"model.checkpoint": str(cell.folder / "student")}
     command = [sys.executable, str(ROOT / "scripts/evaluate.py"), f"--config={cell.folder / 'config.yaml'}"]
-    command += [f"--output={folder}", *(f"--{key}={value}" for key, value in flags.items())]
+    command += [f"--output={folder}", *as_flags([{"evaluation.controls": []}, settings, student])]
     needs = (*_needed(builds, {"asked": settings}), cell.name)
-    return Job(f"{cell.name}/asked", folder.with_suffix(".log"), needs, (folder / "eval.json").exists, lambda: command)
+    name, log = f"{cell.name}/{folder.name}", folder.with_name(f"{folder.name}.log")
+    return Job(name, log, needs, (folder / "eval.json").exists, lambda: command)
