@@ -49,6 +49,8 @@ def test_every_row_of_every_regime_is_there(tried):
     assert [part.split("\n")[0] for part in regimes[1:]] == ["few", "many", "Contrasts", "Sweep", "Failed"]
     for part in regimes[1:3]:
         assert [line.split("`")[1] for line in part.split("\n\n")[1].splitlines()[2:]] == list(tried[0].rows)
+    explained = regimes[1].split("\n\n")[2].splitlines()
+    assert [line.split("`")[1] for line in explained[2:]] == ["sft", "longer", "ldl", "best"]
 
 
 def test_a_row_says_its_share_its_difference_and_what_it_cost(tried):
@@ -62,7 +64,14 @@ def test_a_row_says_its_share_its_difference_and_what_it_cost(tried):
 
 def test_where_it_comes_from(tried):
     page, _ = tables(tried)
-    for said in ("`python scripts/compare.py x`", "abc1234", "a machine", "2.14.1", "6 of 22 are finished"):
+    for said in (
+        "`python scripts/compare.py x`",
+        "abc1234",
+        "a machine",
+        "2.14.1",
+        "6 of 22 are finished",
+        "seeds: 1, 2",
+    ):
         assert said in page
 
 

@@ -83,6 +83,7 @@ def _provenance(cells: list[Cell], command: str) -> Iterator[str]:
         "hardware": _all_of(known, "machine"),
         "torch": _all_of(known, "torch"),
         "run": f"{dates[0]} to {dates[-1]}" if dates else ABSENT,
+        "seeds": ", ".join(dict.fromkeys(cell.seed for cell in cells)),
         "cells": f"{len(done)} of {len(cells)} are finished",
     }
     yield from (f"- {name}: {fact}" for name, fact in facts.items())
@@ -116,8 +117,10 @@ def _rows_of(plan: Comparison, results: Results, regime: str) -> Iterator[str]:
 
 def _reasons_of(plan: Comparison, results: Results, regime: str) -> Iterator[str]:
     names = _present(results, plan, regime, REASONS)
-    rows = [[f"`{row}`", *(_fact(results.fact(regime, row, n), REASONS[n]) for n in names)] for row in plan.rows]
-    yield from _table(["row", *(REASONS[name][0] for name in names)], rows)
+    there = [row for row in plan.rows if results.seeds(regime, row)]
+    rows = [[f"`{row}`", *(_fact(results.fact(regime, row, n), REASONS[n]) for n in names)] for row in there]
+    if rows:
+        yield from _table(["row", *(REASONS[name][0] for name in names)], rows)
 
 
 def _present(results: Results, plan: Comparison, regime: str, names: dict) -> list[str]:
