@@ -93,10 +93,11 @@ def _tell(known: list[Job], todo: list[Job], history: History, parallel: int) ->
         state = "done" if job.finished() else "to do" if job.name in waiting else "not wanted"
         seconds = waiting.get(job.name)
         print(f"{state:<11}{job.name}{'' if seconds is None else f'  about {seconds:.0f} s'}")
-    of_known = [seconds for seconds in waiting.values() if seconds is not None]
-    unknown = len(waiting) - len(of_known)
-    more = f"; {unknown} of them are of a kind that has not been run yet, and not in this" if unknown else ""
-    print(f"{len(todo)} to do: about {sum(of_known) / 60 / parallel:.0f} minutes with {parallel} at once{more}")
+    known_seconds = [seconds for seconds in waiting.values() if seconds is not None]
+    minutes, unknown = sum(known_seconds) / 60 / parallel, len(waiting) - len(known_seconds)
+    print(f"{len(known_seconds)} to do in about {minutes:.0f} minutes with {parallel} at once")
+    if unknown:
+        print(f"{unknown} to do of which none like it has been run yet")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def _rows(plan: Comparison, results: Results) -> Figure | None:
         axes.set_title(regime, loc="left")
         axes.set_xlabel(title)
     panels[0].set_yticks(range(len(plan.rows)), list(plan.rows))
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(plan.rows) - 0.5, -0.5)
     return figure
 
 
