@@ -8,7 +8,7 @@ AXE := tests/browser/node_modules/axe-core/axe.min.js
 # on a CPU more threads than cores cost factors; a value of your own is left alone
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow browser conformance bench lint clean
+.PHONY: demo test test-slow browser conformance methods compare bench lint clean
 
 demo: .venv/installed
 	$(ENV) deepspeed --num_gpus 1 scripts/train.py
@@ -27,6 +27,12 @@ browser:
 
 test-slow: .venv/installed
 	$(ENV) $(BIN)/python -m pytest -m slow
+
+methods: .venv/installed
+	$(BIN)/python -m pytest -m slow tests/run/test_every_task.py
+
+compare: .venv/installed
+	$(ENV) python scripts/compare.py configs/comparisons/scenes.yaml --sweep
 
 conformance: .venv/installed
 	$(BIN)/python -m pytest tests/conformance

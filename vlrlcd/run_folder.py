@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -213,13 +214,19 @@ def folder_for(config: Config, default_name: str) -> Path:
     return root / name
 
 
-def _refuse_changes(path: Path, now: dict[str, dict]) -> None:
+def changed_keys(path: Path, now: dict[str, dict]) -> Iterator[tuple[str, Any, Any]]:
+    """(`section.key`, value in a run's config.yaml, value now) of whatever a run may not go on with otherwise."""
     before = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     for section, keys in now.items():
         for key, value in keys.items():
             name, kept = f"{section}.{key}", before.get(section, {}).get(key, value)
             if kept != value and name not in MAY_CHANGE:
-                raise UserError(
-                    f"{name} is {value!r} here, but {path} says {kept!r}: resume with the --config and the flags that "
-                    "the run began with."
-                )
+                yield name, kept, value
+
+
+def _refuse_changes(path: Path, now: dict[str, dict]) -> None:
+    for name, kept, value in changed_keys(path, now):
+        raise UserError(
+            f"{name} is {value!r} here, but {path} says {kept!r}: resume with the --config and the flags that the run "
+            "began with."
+        )

@@ -17,6 +17,7 @@ from vlrlcd.group import Group
 from vlrlcd.job import Job, prepare
 from vlrlcd.judging.judges import Judge, open_judge
 from vlrlcd.loader import GroupLoader, shuffled_anchors
+from vlrlcd.memory import peak_bytes
 from vlrlcd.methods import METHODS, Preference, Step, sample_candidates, sft_step, warm_up
 from vlrlcd.processes import ranks
 from vlrlcd.processes.start import start_processes
@@ -82,7 +83,9 @@ class Trainer:
         except Stopped as stopped:
             stopped.run = self.folder.path
             raise
-        self.folder.record(phase_seconds=dict(self.clock.seconds), spent=ranks.once(self._spent))
+        self.folder.record(peak_bytes=peak_bytes(), phase_seconds=dict(self.clock.seconds))
+        # what says that the run is whole comes last
+        self.folder.record(spent=ranks.once(self._spent))
         self.folder.close()
         ranks.once(self._tell)
         return self.folder.path

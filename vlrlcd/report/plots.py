@@ -55,7 +55,7 @@ def write_plots(run_folder: Path) -> Path:
         for name, figure in _figures(run):
             path = folder / _file_name(name, taken)
             try:
-                _save(figure, path)
+                save(figure, path)
             except OSError as fault:
                 raise UserError(f"{path}: the plot cannot be written ({fault.strerror}).") from None
     if not taken:
@@ -125,7 +125,8 @@ def _blank(title: str, below: str):
     return figure, axes
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Writes `path` with the ending of each kind."""
     path.parent.mkdir(exist_ok=True)
     for kind in KINDS:
         # without a date the same run gives the same file
