@@ -60,6 +60,6 @@ def _change(
         stages = table.setdefault(task, {}).setdefault(split, {})
         before = {name: metric for name, metric in stages.get(stage, {}).items() if kept(name)}
         stages[stage] = {**before, **metrics}
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        partial = path.with_name(f".{path.name}.partial")
         partial.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(partial, path)

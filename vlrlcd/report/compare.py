@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +71,14 @@ def comparison(folders: Sequence[Path]) -> str:
 
 
 def _named(runs: list[Run]) -> Runs:
-    """By name, where two have the same by folder, and where these are the same too by path."""
+    """By name, and where two have the same by as much of the end of their paths as tells them apart."""
     places = [run.folder.resolve() for run in runs]
     for place, run in zip(places, runs, strict=True):
         if places.count(place) > 1:
             raise UserError(f"{run.folder} is given twice: give every run once.")
-    ways = ([name_of(run) for run in runs], [place.name for place in places], [str(place) for place in places])
+    deepest = max(len(place.parts) for place in places)
+    ends = (["/".join(place.parts[-length:]) for place in places] for length in range(1, deepest + 1))
+    ways = chain([[name_of(run) for run in runs]], ends)
     return dict(zip(next(names for names in ways if len(set(names)) == len(names)), runs, strict=True))
 
 
