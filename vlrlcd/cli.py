@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from vlrlcd.config import Config, check
+from vlrlcd.config import Config
+from vlrlcd.config_check import check
 from vlrlcd.errors import UserError
 from vlrlcd.processes import leaving
 

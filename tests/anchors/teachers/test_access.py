@@ -3,7 +3,8 @@
 import pytest
 
 from vlrlcd.anchors.teachers.access import access
-from vlrlcd.config import Config, TeacherConfig, check
+from vlrlcd.config import Config, TeacherConfig
+from vlrlcd.config_check import check
 from vlrlcd.errors import UserError
 
 KEY = "sk-planted-0123456789"
