@@ -53,13 +53,14 @@ def test_every_metric_has_a_heading_and_a_control_stands_under_its_metric():
     measured = {name: metric(0.5) for name in [*reversed(names), "accuracy_wrong_image", "accuracy_blank"]}
     bodies = dict(of(stage2={**measured, "own_figure": metric(3)}).bodies)
     assert list(bodies) == [*METRICS, "Other figures"]
-    assert [line.title for line in bodies["Multiple choice"]] == [
+    assert [line.title for line in bodies["Right answers"]] == [
         "Accuracy",
         "images blanked",
         "image of another question",
         "Gain from sight",
+        "Accuracy by the string rule alone",
         "Always the most frequent answer",
-        "Answers that name no choice",
+        "Answers that name nothing",
     ]
     assert [line.title for line in bodies["Other figures"]] == ["Own figure"]
     assert sum(len(lines) for lines in bodies.values()) == len(names) + 3

@@ -14,7 +14,7 @@ UNKNOWN_LICENCE = {"license": "other", "license_name": "see-base-model", "licens
 """Of a run, the last first; other commands may add stages to its eval.json."""
 TASKS = {True: "image-text-to-text", False: "text-generation"}
 SHOWN = {
-    "accuracy": "Accuracy, multiple choice (official rule)",
+    "accuracy": "Accuracy",
     "direct_answer": "Direct answer (official rule)",
     "gain_from_sight": "Gain in {headline} from sight",
     "truthful_rationales": "Explanations that are true of the drawing",

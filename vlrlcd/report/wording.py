@@ -30,11 +30,12 @@ CHANGE = "change"
 fraction 0 to 1 as it stands and a change of one with its sign, a count and what no table names have no end to their
 scale."""
 METRICS = {
-    "Multiple choice": {
+    "Right answers": {
         "accuracy": ("Accuracy", SHARE),
         "gain_from_sight": ("Gain from sight", DIFFERENCE),
+        "string_match": ("Accuracy by the string rule alone", SHARE),
         "majority": ("Always the most frequent answer", SHARE),
-        "unreadable": ("Answers that name no choice", SHARE),
+        "unreadable": ("Answers that name nothing", SHARE),
     },
     "Direct answers": {
         "direct_answer": ("Direct answer", SHARE),
