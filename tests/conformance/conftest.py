@@ -57,9 +57,10 @@ def pytest_generate_tests(metafunc):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if "family" in getattr(getattr(item, "callspec", None), "params", {}):
-            (check,) = item.get_closest_marker("check").args
-            item.user_properties += [("family", item.callspec.params["family"]), ("check", check)]
+        marker = item.get_closest_marker("check")
+        # other tests have families too, and are no column of the table
+        if marker and "family" in getattr(getattr(item, "callspec", None), "params", {}):
+            item.user_properties += [("family", item.callspec.params["family"]), ("check", *marker.args)]
 
 
 def pytest_terminal_summary(terminalreporter):
