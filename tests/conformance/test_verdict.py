@@ -15,7 +15,7 @@ from vlrlcd.data.tasks import CHOICE
 from vlrlcd.group import Candidate, Group
 from vlrlcd.head import allowed_logprobs, token_logps
 from vlrlcd.prefix_branches import pack, predicting_states
-from vlrlcd.ranking.scorers import SCORERS, mean_logps, verdicts
+from vlrlcd.ranking.scorers import SCORERS, mean_logps
 
 ANSWERS = ["It is red. Answer: red", "Answer: blue", "It is round", ""]
 pytestmark = pytest.mark.check("verdicts")
@@ -72,7 +72,7 @@ def test_verdicts_equal_separate_prompts(adapter, stock, templates, examples):
     scorer, groups = SCORERS["verdict"], groups_for(adapter, templates, examples)
     branches, states = judged(adapter, [scorer.layout(adapter, templates, group) for group in groups])
     last_G = branches.lengths_G.cumsum(0) - 1
-    mine = verdicts(allowed_logprobs(adapter, states[last_G]), *scorer.answers(adapter))
+    mine = scorer.reading(adapter)(allowed_logprobs(adapter, states[last_G]))
 
     def single(words):
         ids = [stock.tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]

@@ -9,6 +9,7 @@ import pytest
 from tests.run.bench import Bench
 from tests.run.jobs import config_of, lines
 from vlrlcd.group import Candidate
+from vlrlcd.ranking.distribution import Scale
 from vlrlcd.ranking.rank import Ranker, rank
 from vlrlcd.trainer import train
 
@@ -59,6 +60,6 @@ def test_a_candidate_that_spells_control_tokens_is_ranked_as_text(evil, checkpoi
         texts = [EVIL, "red", f"{EVIL} {EVIL}"]
         group.candidates = [Candidate(adapter.encode_answer(t), t, 1, False, False, 0.0) for t in texts]
         assert [adapter.chat.decode(c.tokens) for c in group.candidates] == texts
-    ranking = rank(bench.engine, Ranker(bench.job.templates, config.ranking, 0, 16), groups, 1.0, 1.0, 0)
+    ranking = rank(bench.engine, Ranker(bench.job.templates, config.ranking, 0, 16), groups, Scale(1.0, 1.0), 0)
     assert all(math.isfinite(r) for r in ranking.r_BK.flatten().tolist())
     assert ranking.rankable_B.all()

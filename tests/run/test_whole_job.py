@@ -63,8 +63,11 @@ def test_metrics_hold_one_line_per_step_with_every_figure(run):
     logged = lines(run / "metrics.jsonl")
     assert [(line["stage"], line["step"]) for line in logged] == [(s, i) for s in PHASES for i in range(3)]
     for line in logged:
-        assert line.keys() == (STAGE1 if line["stage"] == "stage1" else STAGE2)
-        assert line["seconds"].keys() == PHASES[line["stage"]]
+        # the first step of stage 2 is probed, and then every tenth
+        probed = line["stage"] == "stage2" and line["step"] == 0
+        named, phases = (STAGE1 if line["stage"] == "stage1" else STAGE2), PHASES[line["stage"]]
+        assert line.keys() == (named | {"image_gain"} if probed else named)
+        assert line["seconds"].keys() == (phases | {"probe"} if probed else phases)
         assert all(math.isfinite(line[key]) for key in ("loss", "lr", "tokens_per_s"))
         assert line["grad_norm"] > 0
         assert line["lr"] > 0
