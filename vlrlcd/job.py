@@ -196,6 +196,11 @@ def _check_method(config: Config, adapter: ModelAdapter) -> None:
             f"ranking.control={config.ranking.control} takes the place of margins, and stage2.method={name} has none; "
             "leave it out."
         )
+    if config.ranking.control in ("d_permuted", "d_uniform") and not method.objective.learns_d:
+        raise UserError(
+            f"ranking.control={config.ranking.control} takes the place of D, and stage2.method={name} learns from the "
+            "margins themselves; use stage2.method=ldl_grpo or another control."
+        )
     if (scorer := _scorer(config)) and scorer.reading:
         scorer.reading(adapter)
 
@@ -214,8 +219,8 @@ def _check_oracle(config: Config, card: Card, train: list[Example]) -> None:
 def _check_judge(config: Config, card: Card, train: list[Example]) -> None:
     method = METHODS[config.stage2.method]
     if method and method.supervision and method.supervision.judged:
-        with open_judge(config, card, train):
-            pass
+        with open_judge(config, card, train) as judge:
+            judge.check()
 
 
 def _check_precision(config: Config) -> None:

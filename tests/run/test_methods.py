@@ -108,6 +108,16 @@ def test_single_pair_dpo_prefers_the_anchor_to_the_one_sample(bench):
     assert preference.learn(groups, 0).figures["loss"] < 0.69
 
 
+def test_a_sample_that_is_the_anchor_is_no_pair_and_counts_as_drawn(bench):
+    tried = bench(stage2__method="single_pair_dpo")
+    preference, groups = tried.preference(), tried.groups()
+    for group in groups:
+        group.candidates = [Candidate(group.anchor_tokens, group.anchor, 1, False, True, sampled_logp=-1.0)]
+    preference.rank(groups, 1)
+    figures = preference.learn(groups, 1).figures
+    assert figures["drawn"] == 4 and figures["loss"] == 0 and figures["tied_share"] == 1
+
+
 def test_ppo_fits_its_value_head_to_the_reward_and_exports_none_of_it(bench):
     tried = bench(stage2__method="self_ppo", stage2__value_learning_rate=0.1, stage2__learning_rate=1e-6)
     preference, groups = rolled_out(tried)
@@ -152,6 +162,19 @@ NEEDS = {
     "a control without margins": (
         {"stage2.method": "self_ppo", "ranking.control": "d_uniform"},
         r"ranking\.control=d_uniform takes the place of margins, and stage2\.method=self_ppo has none",
+    ),
+    "a control of D where D is not learned": (
+        {"stage2.method": "anchor_grpo", "ranking.control": "d_permuted"},
+        r"ranking\.control=d_permuted takes the place of D, and stage2\.method=anchor_grpo learns from the margins",
+    ),
+    "a judge without a key": (
+        {
+            "stage2.method": "teacher_judge_grpo",
+            "judge.kind": "chat",
+            "judge.model": "m",
+            "judge.api_key_env": "NO_KEY",
+        },
+        r"judge\.api_key_env names holds no key: export it",
     ),
     "no judge": ({"stage2.method": "teacher_judge_grpo", "judge.kind": "chat"}, r"judge\.model"),
 }

@@ -36,6 +36,10 @@ class AskingJudge:
         self._templates, self._settings = templates, settings
         self._asks: dict[tuple[str, str, str], Ask] = {}
 
+    def check(self) -> None:
+        """Raises UserError if it could not be asked."""
+        self.model.check()
+
     def missing(self, games: Sequence[Game]) -> list[Ask]:
         """What is still to be asked, as far as that is known: a verdict that cannot be read is asked for once more."""
         bar = progress(games, desc="hash games", unit="game", delay=5)

@@ -35,6 +35,9 @@ class Judge(Protocol):
     name: str
     has_price: bool
 
+    def check(self) -> None:
+        """Raises UserError if it could not be asked, as without a key."""
+
     def missing(self, games: Sequence[Game]) -> list[Ask]:
         """What would be asked for these games, as far as that is known before anyone is."""
 

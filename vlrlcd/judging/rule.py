@@ -36,6 +36,9 @@ class RuleJudge:
                     "with choices and answer; use judge.kind=chat or local, or data of scripts/draw_scenes.py."
                 )
 
+    def check(self) -> None:
+        """Nobody has to be reached."""
+
     def missing(self, games: Sequence[Game]) -> list[Ask]:
         """Nobody has to be asked."""
         return []

@@ -64,11 +64,13 @@ class Objective:
     loss: (settings, answers, ranking) to the loss of each group, `[B]`.
     keeps_close: the loss is joined by beta times the KL to p_sft.
     values: a value head is trained beside the student.
+    learns_d: it is D that is learned, and not the margins themselves.
     """
 
     loss: Callable[[Stage2Config, Answers, Ranking], Tensor]
     keeps_close: bool = True
     values: bool = False
+    learns_d: bool = False
 
 
 def log_q(settings: Stage2Config, answers: Answers, ranking: Ranking) -> Tensor:
@@ -108,5 +110,5 @@ def _ppo(settings: Stage2Config, answers: Answers, ranking: Ranking) -> Tensor:
     return losses.group_mean(answers.means(token_N), ranking.copies_BK)
 
 
-LDL, GRPO, DPO = Objective(_ldl), Objective(_grpo), Objective(_dpo, keeps_close=False)
+LDL, GRPO, DPO = Objective(_ldl, learns_d=True), Objective(_grpo), Objective(_dpo, keeps_close=False)
 PPO = Objective(_ppo, values=True)

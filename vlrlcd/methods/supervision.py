@@ -50,8 +50,8 @@ def _anchor_over_sample(engine: Engine, ranker: Ranker, groups: list[Group], sca
     """The anchor joins the one sample and stands above it; where they are equal there is nothing to prefer."""
     for group in groups:
         anchor = Candidate(group.anchor_tokens, group.anchor, 1, False, group.judge(group.anchor), sampled_logp=None)
-        others = [candidate for candidate in group.candidates if candidate.tokens != anchor.tokens]
-        group.candidates = [anchor, *others]
+        if all(candidate.tokens != anchor.tokens for candidate in group.candidates):
+            group.candidates = [anchor, *group.candidates]
     r_BK = padded(torch.tensor([float(i == 0) for group in groups for i in range(len(group.candidates))]), groups, 0.0)
     return ranked(groups, r_BK, torch.ones(len(groups)), r_BK, scale)
 

@@ -14,7 +14,7 @@ from vlrlcd.ranking.rank import Ranker, score
 
 
 def image_gain(engine: Engine, ranker: Ranker, groups: list[Group]) -> float | None:
-    """Mean log-prob per token of the drawn answers with their images, less that with blank ones; None without images.
+    """Mean log-prob per token of the drawn answers with their images, less that with blank ones; None without.
 
     Nats, over all processes; both under the student that drew them. 0 is a student that does not look.
     """
@@ -33,7 +33,8 @@ def image_gain(engine: Engine, ranker: Ranker, groups: list[Group]) -> float | N
                 counts = candidate.copies * group.weight * bool(group.example.images)
                 gained += counts * (candidate.sampled_logp - without)
                 tokens += counts * len(candidate.tokens)
-    return ranks.summed(gained) / max(1.0, ranks.summed(tokens))
+    gained, tokens = ranks.summed(gained), ranks.summed(tokens)
+    return gained / tokens if tokens else None
 
 
 def order_bias(engine: Engine, ranker: Ranker, groups: list[Group]) -> float | None:
