@@ -28,6 +28,13 @@ def test_every_row_in_every_regime_with_every_seed(tmp_path):
     assert {cell.folder.parents[2] for cell in trial} == {Path("comparisons/tried-trial")}
 
 
+def test_a_sweep_of_some_seeds_leaves_the_table_s_seeds_alone(tmp_path):
+    plan = load_comparison(write_plan(tmp_path, sweep={**PLAN["sweep"], "seeds": ["2"]}))
+    found = [cell.name for cell in cells(plan, trial=False, with_sweep=True)]
+    assert "few/ldl/1" in found and "few/stage2.beta=0.0/2" in found and "few/stage2.beta=0.0/1" not in found
+    assert "few/stage2.beta=0.0/0" in [cell.name for cell in cells(plan, trial=True, with_sweep=True)]
+
+
 def test_the_flags_give_the_configuration_that_is_wanted(tmp_path):
     _, found = planned(tmp_path)
     for name, epochs in (("few/longer/2", None), ("few/as_long/1", 7.5), ("few/ranking.gamma=2.0/1", None)):

@@ -84,6 +84,7 @@ BAD = {
     ),
     "no way": (row(same_seconds=3), r"row mine, same_seconds must hold the keys of, pace"),
     "sweep of nothing": (sweep(row="x"), r"sweep: unknown row 'x'"),
+    "sweep of an unknown seed": (sweep(seeds=["7"]), r"sweep: unknown seed '7'"),
     "sweep nowhere": (sweep(regimes=["x"]), r"sweep: unknown regime 'x'"),
     "sweep of a chosen row": (sweep(row="best"), r"sweep: best follows from other rows"),
     "sweep of an unknown key": (sweep(keys={"beta": {"values": [1]}}), r"sweep: unknown setting 'beta'"),

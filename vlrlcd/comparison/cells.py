@@ -89,9 +89,11 @@ class Cell:
 def cells(plan: Comparison, trial: bool, with_sweep: bool, root: Path = FOLDER) -> list[Cell]:
     """Every cell that trains, in the file's order; of the trial seeds they lie in a folder of their own."""
     folder = home(plan, trial, root)
-    rows = [(regime, row) for regime in plan.regimes for row in plan.rows.values() if not row.chosen]
+    seeds = plan.trial if trial else plan.seeds
+    rows = [(regime, row, list(seeds)) for regime in plan.regimes for row in plan.rows.values() if not row.chosen]
     if plan.sweep and with_sweep:
-        rows += [(regime, row) for regime in plan.sweep.regimes for row in plan.swept_rows]
+        own = list(seeds) if trial else plan.sweep.seeds or list(seeds)
+        rows += [(regime, row, own) for regime in plan.sweep.regimes for row in plan.swept_rows]
     return [
         Cell(
             regime,
@@ -99,10 +101,10 @@ def cells(plan: Comparison, trial: bool, with_sweep: bool, root: Path = FOLDER) 
             seed,
             folder / regime / row.name / seed,
             plan.config,
-            (plan.settings, plan.regimes[regime], row.settings, settings),
+            (plan.settings, plan.regimes[regime], row.settings, seeds[seed]),
         )
-        for regime, row in rows
-        for seed, settings in (plan.trial if trial else plan.seeds).items()
+        for regime, row, own in rows
+        for seed in own
     ]
 
 

@@ -75,11 +75,12 @@ class Panel:
 
 @dataclass(frozen=True)
 class Sweep:
-    """`row` again, with one key changed at a time, in these regimes."""
+    """`row` again, with one key changed at a time, in these regimes, with these seeds; without any, with all."""
 
     row: str
     regimes: list[str]
     keys: dict[str, Panel]
+    seeds: list[str] = field(default_factory=list)
 
     def rows(self, base: Row) -> list[Row]:
         """The rows that it adds."""
@@ -254,6 +255,8 @@ def _check_references(path: Path, plan: Comparison) -> None:
         _check_known(f"{path}, sweep", "row", plan.sweep.row, plan.rows)
         for regime in plan.sweep.regimes:
             _check_known(f"{path}, sweep", "regime", regime, plan.regimes)
+        for seed in plan.sweep.seeds:
+            _check_known(f"{path}, sweep", "seed", seed, plan.seeds)
         if (base := plan.rows[plan.sweep.row]).chosen or base.same_seconds:
             raise UserError(f"{path}, sweep: {base.name} follows from other rows: name one with settings alone.")
 
