@@ -8,7 +8,7 @@ AXE := tests/browser/node_modules/axe-core/axe.min.js
 # on a CPU more threads than cores cost factors; a value of your own is left alone
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow browser conformance methods compare bench lint clean
+.PHONY: demo test test-slow test-gpu browser conformance methods compare bench lint clean
 
 demo: .venv/installed
 	$(ENV) deepspeed --num_gpus 1 scripts/train.py
@@ -27,6 +27,9 @@ browser:
 
 test-slow: .venv/installed
 	$(ENV) $(BIN)/python -m pytest -m slow
+
+test-gpu: .venv/installed
+	$(ENV) $(BIN)/python -m pytest -m gpu
 
 methods: .venv/installed
 	$(BIN)/python -m pytest -m slow tests/run/test_every_task.py

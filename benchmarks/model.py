@@ -45,7 +45,7 @@ class RandomLlava(LlavaAdapter):
         torch.manual_seed(0)
         self.model = LlavaForConditionalGeneration(self.config).eval()
         self.model.requires_grad_(True)
-        for prefix in self.vision_modules:
+        for prefix in self.modules["vision_tower"]:
             self.model.get_submodule(prefix).requires_grad_(False)
 
     # no token ends an answer: both sides write exactly as many tokens as asked

@@ -1,5 +1,6 @@
 """The contract between a backbone family and the engine."""
 
+import inspect
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,7 +16,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 
+from model_adapters.branch_attention import NAME as BRANCHES
+from model_adapters.branch_attention import BranchLayout
 from model_adapters.chat import ChatFormat, Messages
+from model_adapters.norms import fuse_norms
 
 Tokens = tuple[int, ...]
 PARTS = ("vision_tower", "projector", "language_model")
@@ -54,12 +58,14 @@ class PromptBatch:
         mask_BP: bool, True where a token stands.
         images: the family's tensors of all rows.
         places: tokens of all rows whose embedding an image feature takes.
+        padded: whether there may be padding.
     """
 
     ids_BP: Tensor
     mask_BP: Tensor
     images: dict[str, Any]
     places: int = 0
+    padded: bool = True
 
     def to(self, device: torch.device) -> "PromptBatch":
         images = {key: value.to(device) for key, value in self.images.items()}
@@ -178,6 +184,9 @@ class ModelAdapter(ABC):
             raise AdapterError(f"{self.checkpoint}: the weights cannot be read ({reason}); fetch them again") from None
         if self.additions:
             self.model = self._with_additions()
+        if device_map is None:
+            fuse_norms(self.model)
+            self.decoder.config._attn_implementation = BRANCHES
         return self
 
     def _with_additions(self) -> nn.Module:
@@ -319,7 +328,8 @@ class ModelAdapter(ABC):
         mask_BP = torch.tensor([[False] * (longest - len(row.ids)) + [True] * len(row.ids) for row in rows])
         keys = dict.fromkeys(key for row in rows for key in row.images)
         images = {key: self._joined(key, [row.images[key] for row in rows if key in row.images]) for key in keys}
-        return PromptBatch(ids_BP, mask_BP, images, sum(row.ids.count(i) for row in rows for i in self.placeholder_ids))
+        places = sum(row.ids.count(token) for row in rows for token in self.placeholder_ids)
+        return PromptBatch(ids_BP, mask_BP, images, places, padded=not mask_BP.all().item())
 
     def _joined(self, key: str, tensors: list[Tensor]) -> Tensor:
         try:
@@ -349,7 +359,13 @@ class ModelAdapter(ABC):
         return {}
 
     def decode_states(
-        self, embeds_BLH: Tensor, positions: Tensor, mask_B1LS: Tensor, cache=None, prefix: Prefix | None = None
+        self,
+        embeds_BLH: Tensor,
+        positions: Tensor,
+        mask_B1LS: Tensor | None,
+        cache=None,
+        prefix: Prefix | None = None,
+        layout: BranchLayout | None = None,
     ) -> Tensor:
         """Last hidden states `[B, L, H]` under a 4-D boolean mask (True: may attend).
 
@@ -359,8 +375,10 @@ class ModelAdapter(ABC):
             mask_B1LS: which of the S tokens, those in the cache included, each of the L may attend to.
             cache: of earlier tokens; None keeps nothing.
             prefix: what the tokens begin with, if they begin with a prefix.
+            layout: of a prefix and branches, what says the same as the mask and costs less.
         """
         return self.decoder(
+            **({"branch_layout": layout} if layout and self._hands_on else {}),
             **(self.prefix_inputs(prefix, embeds_BLH.shape[1]) if prefix else {}),
             inputs_embeds=embeds_BLH,
             position_ids=positions,
@@ -368,6 +386,12 @@ class ModelAdapter(ABC):
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state
+
+    @cached_property
+    def _hands_on(self) -> bool:
+        """Whether the decoder takes what it does not know, and hands it to its attention."""
+        kinds = [each.kind for each in inspect.signature(self.decoder.forward).parameters.values()]
+        return inspect.Parameter.VAR_KEYWORD in kinds
 
     def stock_inputs(self, batch: PromptBatch) -> dict[str, Tensor]:
         """A batch as the family's own `generate` takes it, for a teacher that is only asked."""

@@ -37,7 +37,7 @@ class QwenVLAdapter(VisionAdapter):
         return [torch.cat(found.pooler_output)]
 
     def positions(self, batch: PromptBatch) -> Tensor:
-        if not batch.images:
+        if "image_grid_thw" not in batch.images:
             return super().positions(batch).expand(3, -1, -1)
         # row by row in Python: on a GPU each of its many small reads would wait for the device
         ids_BP, grids = batch.ids_BP.cpu(), batch.images["image_grid_thw"].cpu()

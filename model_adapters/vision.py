@@ -1,6 +1,7 @@
 """What families that see have in common: image features take the places of placeholder tokens."""
 
 from abc import abstractmethod
+from dataclasses import replace
 from functools import cached_property
 from operator import attrgetter
 from typing import ClassVar
@@ -9,9 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from model_adapters.base import AdapterError, ModelAdapter, Prefix, PromptBatch, Tokens
+from model_adapters.base import AdapterError, ModelAdapter, Prefix, PromptBatch, PromptRow, Tokens
 
 BLANK_SIDE = 64
+SEEN = "seen."
+"""What begins the names of image features that stand in a row in the place of its pixels."""
 TEXT_TENSORS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 
 
@@ -102,10 +105,27 @@ class VisionAdapter(ModelAdapter):
     def _blank(self) -> dict[str, Tensor]:
         return self.encode_images([Image.new("RGB", (BLANK_SIDE, BLANK_SIDE))])
 
+    def look(self, batch: PromptBatch) -> list[Tensor]:
+        """`image_features` of a batch, without places where no row has an image; the tower runs all the same."""
+        features = self._features(batch)
+        return features if batch.images else [each[:0] for each in features]
+
+    def seen(self, rows: list[PromptRow], features: list[Tensor]) -> list[PromptRow]:
+        """The rows of a batch with what `look` found in the place of their pixels: the tower runs for them no more."""
+        places = [sum(row.ids.count(token) for token in self.placeholder_ids) for row in rows]
+        found = zip(*(each.split(places) for each in features), strict=True)
+        return [replace(row, images=_sizes(row) | _named(own)) for row, own in zip(rows, found, strict=True)]
+
+    def _features(self, batch: PromptBatch) -> list[Tensor]:
+        if known := [value for name, value in batch.images.items() if name.startswith(SEEN)]:
+            return known
+        weight = self.model.get_input_embeddings().weight
+        tensors = (batch.images or self._blank).items()
+        return self.image_features({name: _like(value, batch.ids_BP.device, weight.dtype) for name, value in tensors})
+
     def embed(self, batch: PromptBatch) -> Prefix:
         embeds_BPH = self.embed_tokens(batch.ids_BP)
-        tensors = (batch.images or self._blank).items()
-        features_NH, *deep = self.image_features({name: _like(value, embeds_BPH) for name, value in tensors})
+        features_NH, *deep = self._features(batch)
         if batch.images and len(features_NH) != batch.places:
             raise AdapterError(
                 f"{type(self).__name__}: the tower gives {len(features_NH)} features for {batch.places} places of "
@@ -120,6 +140,14 @@ class VisionAdapter(ModelAdapter):
         return Prefix(embeds_BPH, batch.mask_BP, self.positions(batch), is_image_BP, deep)
 
 
-def _like(value: Tensor, embeds: Tensor) -> Tensor:
-    """On the embeddings' device; pixels in their dtype, sizes as they are."""
-    return value.to(embeds.device, embeds.dtype if value.is_floating_point() else value.dtype)
+def _like(value: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Pixels in this dtype, sizes as they are."""
+    return value.to(device, dtype if value.is_floating_point() else value.dtype)
+
+
+def _sizes(row: PromptRow) -> dict[str, Tensor]:
+    return {name: value for name, value in row.images.items() if not value.is_floating_point()}
+
+
+def _named(features: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    return {f"{SEEN}{number}": each for number, each in enumerate(features)}

@@ -325,6 +325,8 @@ class EngineConfig:
         prompts_per_pass: prompts that go through the model at once in each process; more are accumulated.
         gather: ZeRO stage 3 only: whether sampling gathers the whole student once per rollout (always), runs on the
             sharded one (never), or gathers if an estimate says that it fits (auto).
+        decoding: static samples in shapes that never change, captured as a CUDA graph; shrinking leaves out what has
+            ended, step by step; auto takes static on a GPU wherever the weights are whole.
         gradient_clipping: largest norm of a gradient.
         warmup: share of the steps over which the learning rate rises.
         weight_decay: of AdamW.
@@ -333,6 +335,7 @@ class EngineConfig:
     deepspeed: str = "configs/deepspeed/zero0.json"
     prompts_per_pass: int = 16
     gather: Literal["auto", "always", "never"] = "auto"
+    decoding: Literal["auto", "static", "shrinking"] = "auto"
     gradient_clipping: float = 1.0
     warmup: float = 0.1
     weight_decay: float = 0.0

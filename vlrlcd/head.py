@@ -7,12 +7,13 @@ Placeholder ids are masked alike in sampling, student and reference. Everything 
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from model_adapters import ModelAdapter
+from model_adapters import ModelAdapter, Tokens
 from vlrlcd.processes import ranks
 
 Head = Callable[[Tensor], Tensor]
@@ -26,8 +27,13 @@ _MASKED = -1e30
 def allowed_logprobs(adapter: ModelAdapter, hidden_NH: Tensor) -> Tensor:
     """Log-probs `[N, V]` in float32, placeholder ids at probability 0."""
     logits_NV = adapter.logits(hidden_NH).float()
-    banned = torch.tensor(adapter.placeholder_ids, dtype=torch.long, device=logits_NV.device)
-    return logits_NV.index_fill(-1, banned, _MASKED).log_softmax(-1)
+    return logits_NV.index_fill(-1, _on(logits_NV.device, adapter.placeholder_ids), _MASKED).log_softmax(-1)
+
+
+@cache
+def _on(device: torch.device, ids: Tokens) -> Tensor:
+    # once: a copy from the host would wait for the device at every token, and cannot be captured
+    return torch.tensor(ids, dtype=torch.long, device=device)
 
 
 def token_logps(adapter: ModelAdapter, hidden_NH: Tensor, target_N: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model_adapters import ModelAdapter, PromptBatch, Tokens
+from model_adapters import BranchLayout, ModelAdapter, PromptBatch, Tokens
 
 
 @dataclass
@@ -25,6 +25,7 @@ class Branches:
         ids_BS: fed tokens, rows padded on the right to S.
         branch_BS: the branch, counted within its row, that a token belongs to; -1 is padding.
         depth_BS: tokens between the end of the prefix and this one.
+        place_BKT: the same the other way round: the place among the S of token t of branch k; -1 where none is fed.
         row_N, source_N: for each of the N predicted tokens its row and the place, counted from the end of the prefix,
             of the state that predicts it (-1: the last prefix position).
         target_N: the predicted token.
@@ -36,6 +37,7 @@ class Branches:
     ids_BS: Tensor
     branch_BS: Tensor
     depth_BS: Tensor
+    place_BKT: Tensor
     row_N: Tensor
     source_N: Tensor
     target_N: Tensor
@@ -71,7 +73,10 @@ def pack(branches: Sequence[Sequence[Tokens]]) -> Branches:
     lengths_G = torch.tensor([len(y) for row in branches for y in row])
     rows_G = torch.tensor([b for b, row in enumerate(branches) for _ in row])
     branch_BS, depth_BS, ids_BS = grid.unbind(-1)
-    return Branches(ids_BS, branch_BS, depth_BS, row_N, source_N, target_N, owner_N, lengths_G, rows_G)
+    place_BKT = torch.full((len(branches), max(map(len, branches)), int(depth_BS.max()) + 1 if width else 0), -1)
+    row, place = (branch_BS >= 0).nonzero(as_tuple=True)
+    place_BKT[row, branch_BS[row, place], depth_BS[row, place]] = place
+    return Branches(ids_BS, branch_BS, depth_BS, place_BKT, row_N, source_N, target_N, owner_N, lengths_G, rows_G)
 
 
 def causal_mask(prefix_mask_BP: Tensor) -> Tensor:
@@ -93,13 +98,30 @@ def tree_mask(prefix_mask_BP: Tensor, branches: Branches) -> Tensor:
     return mask_BLL[:, None]
 
 
+def costs_less(prefix: int, branches: int, longest: int, packed: int) -> bool:
+    """Whether attention branch by branch has fewer pairs than the tree mask over `packed` branch tokens.
+
+    It has more where few branches of a row are long, or some rows have far fewer of them.
+    """
+    return prefix**2 + branches * longest * (prefix + longest) < (prefix + packed) ** 2
+
+
+def branch_layout(batch: PromptBatch, branches: Branches) -> BranchLayout | None:
+    """What attention can go by in the place of the tree mask, where that costs less."""
+    P, S, (_, K, T) = batch.ids_BP.shape[1], branches.ids_BS.shape[1], branches.place_BKT.shape
+    if not S or not costs_less(P, K, T, S):
+        return None
+    return BranchLayout(batch.mask_BP, batch.padded, branches.place_BKT, branches.branch_BS, branches.depth_BS)
+
+
 def predicting_states(adapter: ModelAdapter, batch: PromptBatch, branches: Branches) -> Tensor:
     """Hidden states `[N, H]` that predict every branch token, from one pass over prefixes and branches."""
     prefix = adapter.embed(batch)
     embeds_BLH = torch.cat([prefix.embeds_BPH, adapter.embed_tokens(branches.ids_BS)], dim=1)
     positions = torch.cat([prefix.positions, adapter.branch_positions(prefix, branches.depth_BS)], dim=-1)
-    hidden_BLH = adapter.decode_states(embeds_BLH, positions, tree_mask(prefix.mask_BP, branches), prefix=prefix)
-    P = prefix.mask_BP.shape[1]
+    P, layout = prefix.mask_BP.shape[1], branch_layout(batch, branches)
+    mask = tree_mask(prefix.mask_BP, branches)
+    hidden_BLH = adapter.decode_states(embeds_BLH, positions, mask, prefix=prefix, layout=layout)
     return hidden_BLH[branches.row_N, P + branches.source_N]
 
 

@@ -1,4 +1,4 @@
-"""Sampling K answers per prompt over one shared prefix: each decoding step appends one token per unfinished branch."""
+"""Sampling K answers per prompt over one shared prefix: each decoding step appends one token per branch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from model_adapters import ModelAdapter, Prefix, PromptBatch
+from vlrlcd.branch_cache import BranchCache
 from vlrlcd.draws import generator, pick
 from vlrlcd.head import allowed_logprobs
 from vlrlcd.prefix_branches import Tokens, causal_mask
@@ -45,6 +45,22 @@ def uniforms(seed: int, step: int, prompt_ids: Sequence[str], settings: Sampling
     return np.array([[generator(*key).random(settings.max_new_tokens) for key in row] for row in keys])
 
 
+@dataclass
+class Start:
+    """B prefixes that the decoder has read, their keys and values, and the log-probs of every answer's first token."""
+
+    prefix: Prefix
+    cache: BranchCache
+    logprobs_BV: Tensor
+
+
+def read_prefixes(adapter: ModelAdapter, batch: PromptBatch) -> Start:
+    """Every prefix enters the cache once, whatever K is."""
+    prefix, cache = adapter.embed(batch), BranchCache()
+    hidden_BPH = adapter.decode_states(prefix.embeds_BPH, prefix.positions, causal_mask(prefix.mask_BP), cache, prefix)
+    return Start(prefix, cache, allowed_logprobs(adapter, hidden_BPH[:, -1]))
+
+
 @torch.no_grad()
 def sample(
     adapter: ModelAdapter,
@@ -55,8 +71,7 @@ def sample(
 ) -> list[list[Draw]]:
     """Draws `settings.branches` answers for every row of the batch.
 
-    The prefix enters the cache once. A finished branch is no longer computed; a row whose branches all ended leaves
-    the batch.
+    A finished branch is no longer computed; a row whose branches all ended leaves the batch.
 
     Args:
         adapter: the model.
@@ -66,14 +81,12 @@ def sample(
         goes_on: whether there is another step, given whether a branch of this process is unfinished; collective
             where a step is.
     """
-    prefix = adapter.embed(batch)
-    # made from a configuration, layers with sliding attention would drop what all branches together push out
-    cache = DynamicCache()
-    hidden_BPH = adapter.decode_states(prefix.embeds_BPH, prefix.positions, causal_mask(prefix.mask_BP), cache, prefix)
+    start = read_prefixes(adapter, batch)
+    prefix, cache = start.prefix, start.cache
     B, K, _ = uniforms_BKT.shape
     draws = [[Draw() for _ in range(K)] for _ in range(B)]
     alive = [(b, k) for b in range(B) for k in range(K)]
-    logprobs_NV = allowed_logprobs(adapter, hidden_BPH[:, -1]).repeat_interleave(K, dim=0)
+    logprobs_NV = start.logprobs_BV.repeat_interleave(K, dim=0)
     rows = list(range(B))
     slots_BS = torch.where(prefix.mask_BP, _PREFIX, _PAD)
 
@@ -88,7 +101,7 @@ def sample(
         keep = sorted({b for b, _ in alive})
         if keep != rows:
             index = torch.tensor([rows.index(b) for b in keep], device=slots_BS.device)
-            cache.batch_select_indices(index)
+            cache.select(index)
             slots_BS, rows, prefix = slots_BS[index], keep, prefix.select(index)
         ids_BA, branch_BA = _next_inputs(draws, alive, rows, slots_BS.device)
         hidden_BAH, slots_BS = _decode_step(adapter, prefix, ids_BA, branch_BA, slots_BS, step, cache)

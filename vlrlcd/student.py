@@ -11,7 +11,7 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from model_adapters import PARTS, ModelAdapter, PromptBatch, adapter_for
-from vlrlcd import sampling
+from vlrlcd import sampling, static_sampling
 from vlrlcd.config import ModelConfig
 from vlrlcd.errors import UserError
 from vlrlcd.head import allowed_logprobs, token_kl, token_logps
@@ -93,6 +93,12 @@ class Student(nn.Module):
             f"({self.adapter.config.model_type}); use --model.{part}=full, or frozen."
         )
 
+    @property
+    def looks_once(self) -> bool:
+        """Whether image features are the same in every pass: the student sees, and no part that sees trains."""
+        seeing = (self.tuning["vision_tower"], self.tuning["projector"])
+        return self.adapter.sees_images and seeing == ("frozen", "frozen")
+
     def forward(self, work: str, *inputs):
         return getattr(self, work)(*inputs)
 
@@ -106,9 +112,17 @@ class Student(nn.Module):
                 yield self.adapter
 
     @torch.no_grad()
+    def look(self, batch: PromptBatch) -> list[Tensor]:
+        """The image features of a batch, see `VisionAdapter.look`."""
+        return self.adapter.look(batch)
+
     def sample(self, batch: PromptBatch, *how) -> list[list[sampling.Draw]]:
         """K draws per row, see `sampling.sample`."""
         return sampling.sample(self.adapter, batch, *how)
+
+    def sample_static(self, batch: PromptBatch, *how) -> list[list[sampling.Draw]]:
+        """K draws per row, see `static_sampling.sample`."""
+        return static_sampling.sample(self.adapter, batch, *how)
 
     def logps(self, batch: PromptBatch, branches: Branches) -> Tensor:
         """Log-prob of every branch token under the student, `[N]`, with gradient."""

@@ -36,3 +36,24 @@ def test_sampling_many_answers(adapter, cases, features):
     rows = [adapter.encode(case.messages) for case in cases]
     sample(adapter, adapter.collate(rows), settings, uniforms(0, 0, ["a", "b", "c"], settings))
     assert features == [sum(id_ in adapter.placeholder_ids for row in rows for id_ in row.ids)]
+
+
+@torch.no_grad()
+def test_features_in_the_place_of_pixels_change_nothing(adapter, cases, features):
+    rows = [adapter.encode(case.messages) for case in cases]
+    branches = pack([case.branches for case in cases])
+    states = predicting_states(adapter, adapter.collate(rows), branches)
+    seen = adapter.seen(rows, adapter.look(adapter.collate(rows)))
+    runs = len(features)
+    torch.testing.assert_close(predicting_states(adapter, adapter.collate(seen), branches), states)
+    # the first row has no image, and in a batch of its own the tower would run for nobody's sake
+    alone = pack([cases[0].branches])
+    without_NH = predicting_states(adapter, adapter.collate(seen[:1]), alone)
+    assert len(features) == runs
+    torch.testing.assert_close(without_NH, states[: len(without_NH)], atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_rows_without_images_are_looked_at_in_step_with_others(adapter, cases, features):
+    rows = [adapter.encode(cases[0].messages)]
+    assert [len(each) for each in adapter.look(adapter.collate(rows))][0] == 0 and len(features) == 1

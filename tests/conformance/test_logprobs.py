@@ -4,11 +4,22 @@ import pytest
 import torch
 from PIL import Image
 
-from model_adapters import ModelAdapter
+from model_adapters import ModelAdapter, branch_attention
 from tests.conformance.cases import Case, ask, picture, weights_of
 from tests.conformance.stock import Stock, close
+from vlrlcd import prefix_branches
 from vlrlcd.head import allowed_logprobs, token_logps
 from vlrlcd.prefix_branches import pack, predicting_states
+
+
+@pytest.fixture(params=["split", "dense"])
+def attention(request, monkeypatch):
+    """Attention by the layout of the branches, in every decoder layer, or under the tree mask."""
+    calls, attend = [], branch_attention._attend
+    monkeypatch.setattr(branch_attention, "_attend", lambda *states: calls.append(1) or attend(*states))
+    monkeypatch.setattr(prefix_branches, "costs_less", lambda *sizes: request.param == "split")
+    yield
+    assert bool(calls) == (request.param == "split")
 
 
 def shared_logps(adapter: ModelAdapter, cases: list[Case]) -> torch.Tensor:
@@ -22,6 +33,7 @@ def separate_logps(stock: Stock, cases: list[Case], banned) -> torch.Tensor:
 
 
 @pytest.mark.check("log-probs")
+@pytest.mark.usefixtures("attention")
 @torch.no_grad()
 def test_branches_equal_separate_rows(adapter, stock, cases):
     reference = separate_logps(stock, cases, adapter.placeholder_ids)
@@ -84,6 +96,7 @@ def close_gradients(mine: dict[str, torch.Tensor], reference: dict[str, torch.Te
 
 
 @pytest.mark.check("gradients")
+@pytest.mark.usefixtures("attention")
 def test_gradients_equal_separate_rows(adapter, stock, cases):
     weights = torch.cat([weights_of(cases, row) for row in range(len(cases))])
     (separate_logps(stock, cases, adapter.placeholder_ids) * weights).sum().backward()

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.conformance.stock import OnTheEdge, close
+from vlrlcd import static_sampling
 from vlrlcd.sampling import SamplingSettings, sample, uniforms
 
 NEVER = (-1,)
@@ -11,11 +12,19 @@ SEEDS = 20
 
 
 def draw(adapter, cases, monkeypatch, stop=NEVER, seed=5, **settings):
+    """What both samplers draw, and the numbers that they draw by."""
     monkeypatch.setattr(adapter, "stop_ids", stop)
     settings = SamplingSettings(**{"branches": 3, "max_new_tokens": 8, **settings})
     numbers = uniforms(seed, 2, [f"row {i}" for i in range(len(cases))], settings)
     batch = adapter.collate([adapter.encode(case.messages) for case in cases])
-    return sample(adapter, batch, settings, numbers), numbers
+    # so that a few tokens are several segments
+    monkeypatch.setattr(static_sampling, "SEGMENT", 3)
+    monkeypatch.setattr(static_sampling, "LOOK_EVERY", 2)
+    draws, static = sample(adapter, batch, settings, numbers), static_sampling.sample(adapter, batch, settings, numbers)
+    for answer, other in zip(sum(draws, []), sum(static, []), strict=True):
+        assert (answer.ids, answer.truncated) == (other.ids, other.truncated)
+        close(torch.tensor(answer.logps), torch.tensor(other.logps))
+    return draws, numbers
 
 
 def third_of_the_vocabulary(adapter):

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlrlcd.prefix_branches import causal_mask, common_prefix, pack, tree_mask
+from vlrlcd.prefix_branches import causal_mask, common_prefix, costs_less, pack, tree_mask
 
 tokens = st.lists(st.integers(0, 5), max_size=6).map(tuple)
 branches = st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=5).map(tuple), min_size=1, max_size=4)
@@ -72,3 +72,11 @@ def test_common_prefix_is_the_longest(renderings):
     shared, rests = common_prefix(renderings)
     assert [shared + rest for rest in rests] == renderings
     assert any(not rest for rest in rests) or len({rest[0] for rest in rests}) > 1
+
+
+def test_attention_branch_by_branch_where_it_has_fewer_pairs():
+    assert costs_less(600, 8, 47, 8 * 47)
+    # one long answer beside seven short ones: as rows of their own they would all be long
+    assert not costs_less(64, 8, 512, 512 + 7 * 4)
+    # a short prompt whose answers are long: no more pairs than separate rows have
+    assert costs_less(16, 8, 512, 8 * 512)

@@ -9,6 +9,8 @@ import torch
 from tests.run.bench import Bench
 from tests.run.jobs import ROOT, config_of
 from vlrlcd.engine import gathering
+from vlrlcd.engine.engine import decodes_statically
+from vlrlcd.errors import UserError
 from vlrlcd.processes import ranks
 
 
@@ -48,3 +50,22 @@ def test_the_fullest_process_decides(monkeypatch):
     gathers, said = gathering.room_to_gather(student, torch.device("cpu"), "auto")
     assert not gathers
     assert "1 of 1 MiB free" in said
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "in_step", "static"),
+    [
+        ("auto", "cpu", False, False),
+        ("auto", "cuda", False, True),
+        ("auto", "cuda", True, False),
+        ("static", "cpu", False, True),
+        ("shrinking", "cuda", False, False),
+    ],
+)
+def test_who_decodes_in_static_shapes(wanted, device, in_step, static):
+    assert decodes_statically(wanted, torch.device(device), in_step) == static
+
+
+def test_static_shapes_on_a_sharded_student_are_refused():
+    with pytest.raises(UserError, match="engine.decoding=static needs whole weights.*engine.gather=always"):
+        decodes_statically("static", torch.device("cuda"), in_step=True)

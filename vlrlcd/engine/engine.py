@@ -47,6 +47,9 @@ class Engine:
         self._gathers, self.sampling_note = False, None
         if self._sharded:
             self._gathers, self.sampling_note = room_to_gather(student, self.device, config.engine.gather)
+        # each decoding step of a sharded student is collective, so nobody may stop before the last
+        self._in_step = self._sharded and not self._gathers
+        self._static = decodes_statically(config.engine.decoding, self.device, self._in_step)
 
     @property
     def adapter(self):
@@ -71,10 +74,10 @@ class Engine:
             yield
 
     def sample(self, batch, settings, uniforms_BKT) -> list:
-        """K draws per row, see `sampling.sample`; inside `rollout`."""
-        # each decoding step of a sharded student is collective, so nobody may stop before the last
-        in_step = self._sharded and not self._gathers
-        return self.run("sample", batch, settings, uniforms_BKT, ranks.any_of if in_step else bool)
+        """K draws per row, see `sampling.sample` and `static_sampling.sample`; inside `rollout`."""
+        if self._static:
+            return self.run("sample_static", batch, settings, uniforms_BKT)
+        return self.run("sample", batch, settings, uniforms_BKT, ranks.any_of if self._in_step else bool)
 
     def backward(self, loss: Tensor, last: bool) -> None:
         """Accumulates the gradient of a loss that already has the step's own denominator; `last` of the step.
@@ -135,6 +138,16 @@ class Engine:
         if not (folder / tag).is_dir():
             raise UserError(f"{folder / tag} is missing: restore it from a copy, or start a new run.")
         self._engine.load_checkpoint(folder, tag=tag, load_module_strict=False)
+
+
+def decodes_statically(wanted: str, device: torch.device, in_step: bool) -> bool:
+    """What `engine.decoding` comes to. Raises UserError for static shapes where sampling is collective."""
+    if wanted == "static" and in_step:
+        raise UserError(
+            "engine.decoding=static needs whole weights, and sampling runs on the sharded student: set "
+            "--engine.gather=always, or --engine.decoding=auto."
+        )
+    return wanted == "static" or (wanted == "auto" and device.type == "cuda" and not in_step)
 
 
 def _parameter_groups(student: Student, config: Config, peak_rate: float) -> list[dict]:

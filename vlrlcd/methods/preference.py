@@ -9,7 +9,7 @@ from vlrlcd.config import Config
 from vlrlcd.engine import Engine
 from vlrlcd.group import Group, padded, passes, weights
 from vlrlcd.methods.objectives import Answers, log_q
-from vlrlcd.methods.rollout import sample_candidates
+from vlrlcd.methods.rollout import look, sample_candidates
 from vlrlcd.methods.step import Step
 from vlrlcd.methods.table import METHODS
 from vlrlcd.prefix_branches import Branches, pack
@@ -37,6 +37,9 @@ class Preference:
 
     def draw(self, groups: list[Group], step: int) -> None:
         """Candidates of every group."""
+        if self.engine.student.looks_once:
+            with self.clock("look"):
+                look(self.engine, self.config, groups)
         with self.clock("sample"):
             draws = self.method.supervision.draws(self.config.sampling)
             sample_candidates(self.engine, self.config, groups, step, draws)

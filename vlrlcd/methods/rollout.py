@@ -6,6 +6,15 @@ from vlrlcd.group import Group, fold, passes
 from vlrlcd.sampling import SamplingSettings, uniforms
 
 
+def look(engine: Engine, config: Config, groups: list[Group]) -> None:
+    """Puts image features in the place of the groups' pixels; for a student that `looks_once`."""
+    for part in passes(groups, config.engine.prompts_per_pass):
+        rows = [group.row for group in part]
+        features = engine.run("look", engine.adapter.collate(rows))
+        for group, row in zip(part, engine.adapter.seen(rows, features), strict=True):
+            group.row = row
+
+
 def sample_candidates(engine: Engine, config: Config, groups: list[Group], step: int | str, draws: int) -> None:
     """Fills `group.candidates` with so many of the student's own answers."""
     wanted = config.sampling

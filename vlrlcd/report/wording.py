@@ -14,6 +14,7 @@ PHASES = {
     "load": "Loading",
     "stage1": "Stage 1",
     "stage2": "Stage 2",
+    "look": "Image features",
     "sample": "Sampling",
     "rank": "Ranking",
     "probe": "Probing",

@@ -1,0 +1,86 @@
+"""Keys and values of prefixes and of what their branches write, in buffers with room ahead: no copy at every token."""
+
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+GROWTH = 1.5
+
+
+class BranchLayer(CacheLayerMixin):
+    """One decoder layer's buffers, `[B, heads, capacity, D]`.
+
+    Attributes:
+        filled: slots written so far, from the left.
+        slots: where the next tokens go, on the device; None writes behind what is filled and shows what is filled.
+    """
+
+    is_sliding = False
+
+    def __init__(self):
+        super().__init__()
+        self.filled = 0
+        self.slots: Tensor | None = None
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
+        self.is_initialized = True
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args, **kwargs) -> tuple[Tensor, Tensor]:
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        if self.slots is not None:
+            self.keys.index_copy_(2, self.slots, key_states)
+            self.values.index_copy_(2, self.slots, value_states)
+            return self.keys, self.values
+        start, self.filled = self.filled, self.filled + key_states.shape[2]
+        if self.filled > self.get_max_length():
+            self.reserve(max(self.filled, int(GROWTH * start)))
+        self.keys[:, :, start : self.filled] = key_states
+        self.values[:, :, start : self.filled] = value_states
+        return self.keys[:, :, : self.filled], self.values[:, :, : self.filled]
+
+    def reserve(self, capacity: int) -> None:
+        """Makes room for so many slots in all, no fewer than there are."""
+        # zeros: a slot that nobody sees yet takes part in a sum with weight 0, and 0 times nan is nan
+        more = (0, 0, 0, max(0, capacity - self.get_max_length()))
+        self.keys, self.values = pad(self.keys, more), pad(self.values, more)
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.filled + query_length, 0
+
+    def get_seq_length(self) -> int:
+        return self.filled
+
+    def get_max_length(self) -> int:
+        return self.keys.shape[2]
+
+
+class BranchCache(Cache):
+    """The layers of a whole decoder, each made when it is first written.
+
+    Every layer keeps all slots, whatever its attention: one that slides would drop what all branches together push out.
+    """
+
+    def __init__(self):
+        super().__init__(layer_class_to_replicate=BranchLayer)
+
+    @property
+    def capacity(self) -> int:
+        """Slots of a row that there is room for."""
+        return self.layers[0].get_max_length()
+
+    def reserve(self, capacity: int) -> None:
+        """Makes room for so many slots in all."""
+        for layer in self.layers:
+            layer.reserve(capacity)
+
+    def write_to(self, slots: Tensor) -> None:
+        """From now on the tokens of a step go to these slots, `[tokens]`, and every slot is shown."""
+        for layer in self.layers:
+            layer.slots = slots
+
+    def select(self, rows: Tensor) -> None:
+        """Keeps some rows, given by their index."""
+        for layer in self.layers:
+            layer.keys, layer.values = (kept.index_select(0, rows) for kept in (layer.keys, layer.values))
