@@ -1,8 +1,11 @@
 """Groups in a fixed random order: what step i trains on depends on the seed and i alone."""
 
 import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
-from model_adapters import ModelAdapter
+from model_adapters import ModelAdapter, PromptRow
 from vlrlcd.data.encode import encode
 from vlrlcd.data.example import Example
 from vlrlcd.data.prompts import Templates
@@ -10,6 +13,9 @@ from vlrlcd.data.tasks import Check
 from vlrlcd.draws import generator
 from vlrlcd.group import Group
 from vlrlcd.processes.ranks import own_share
+
+KEPT_BYTES = 2**30
+"""What encoded prompts may take in each process; a small data set is decoded and tokenised in its first epoch alone."""
 
 
 class GroupLoader:
@@ -29,6 +35,7 @@ class GroupLoader:
         self.examples, self.check = examples, check
         self.steps_per_epoch = math.ceil(len(examples) / prompts_per_step)
         self.prompts_per_step = prompts_per_step
+        self._rows = RowCache(KEPT_BYTES)
 
     def steps(self, epochs: float) -> int:
         """Optimiser steps of so many passes over the prompts."""
@@ -47,9 +54,44 @@ class GroupLoader:
 
     def _group(self, example: Example, weight: float) -> Group:
         anchor = self.anchors[example.id]
-        row = encode(self.adapter, self.templates.render("student", example))
+        row = self._rows.get(example.id, lambda: encode(self.adapter, self.templates.render("student", example)))
         answer, said = self.adapter.encode_answer(anchor), self.templates.descriptions(example)
         return Group(example, row, anchor, answer, self.check, weight=weight, descriptions=said)
+
+
+class RowCache:
+    """Encoded prompts, as many of those used last as fit into so many bytes."""
+
+    def __init__(self, limit: int):
+        self.limit, self.bytes = limit, 0
+        self._rows: OrderedDict[str, PromptRow] = OrderedDict()
+
+    def get(self, name: str, make: Callable[[], PromptRow]) -> PromptRow:
+        """The row of this name, made where it is not there."""
+        if name in self._rows:
+            self._rows.move_to_end(name)
+            return self._rows[name]
+        row = make()
+        self._rows[name], self.bytes = row, self.bytes + _bytes(row)
+        while self.bytes > self.limit:
+            _, oldest = self._rows.popitem(last=False)
+            self.bytes -= _bytes(oldest)
+        return row
+
+
+def _bytes(row: PromptRow) -> int:
+    return sum(tensor.nbytes for tensor in row.images.values()) + 8 * len(row.ids)
+
+
+def groups_ahead(loader: GroupLoader, steps: range) -> Iterator[list[Group]]:
+    """The groups of each step; those of the next one are decoded and tokenised while this one is learned from."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(loader.groups, steps.start) if steps else None
+        for step in steps:
+            groups = waiting.result()
+            if step + 1 < steps.stop:
+                waiting = pool.submit(loader.groups, step + 1)
+            yield groups
 
 
 def shuffled_anchors(anchors: dict[str, str], seed: int) -> dict[str, str]:

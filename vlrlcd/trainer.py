@@ -16,7 +16,7 @@ from vlrlcd.evaluation.evaluate import Destination, evaluate
 from vlrlcd.group import Group
 from vlrlcd.job import Job, prepare
 from vlrlcd.judging.judges import Judge, open_judge
-from vlrlcd.loader import GroupLoader, shuffled_anchors
+from vlrlcd.loader import GroupLoader, groups_ahead, shuffled_anchors
 from vlrlcd.memory import peak_bytes
 from vlrlcd.methods import METHODS, Preference, Step, sample_candidates, sft_step, warm_up
 from vlrlcd.processes import ranks
@@ -169,10 +169,11 @@ class Trainer:
         if place["tag"]:
             engine.load(self.folder.checkpoints, place["tag"])
         bar = progress(desc=stage, unit="step", initial=place["step"], total=steps)
+        ahead = groups_ahead(self.loaders[stage], range(place["step"], steps))
         for step in range(place["step"], steps):
             before = self.clock.seconds.copy()
             with self.clock("load"):
-                groups = self.loaders[stage].groups(step)
+                groups = next(ahead)
             for update in range(self.updates[stage]):
                 done = one_step(groups, step, update)
                 with self.clock("optimise"):
