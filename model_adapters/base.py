@@ -184,9 +184,13 @@ class ModelAdapter(ABC):
             raise AdapterError(f"{self.checkpoint}: the weights cannot be read ({reason}); fetch them again") from None
         if self.additions:
             self.model = self._with_additions()
-        if device_map is None:
-            fuse_norms(self.model)
-            self.decoder.config._attn_implementation = BRANCHES
+        return self.take(self.model) if device_map is None else self
+
+    def take(self, model: nn.Module) -> "ModelAdapter":
+        """Makes a model of this family, its attention SDPA, the one to compute with. Returns the adapter itself."""
+        self.model = model
+        fuse_norms(model)
+        self.decoder.config._attn_implementation = BRANCHES
         return self
 
     def _with_additions(self) -> nn.Module:

@@ -1,0 +1,82 @@
+"""What the machine could do, measured, and the least that a step must do, counted."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from benchmarks.ours import wait
+from benchmarks.workloads import Workload
+
+SIDE = {"cpu": 2048, "cuda": 8192}
+COPY_BYTES = {"cpu": 2**28, "cuda": 2**31}
+REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Operations a second of a large matrix product in the workload's precision, and bytes a second of a large copy,
+    read and written."""
+
+    operations: float
+    bytes: float
+
+
+def measure(device: str, dtype: torch.dtype) -> Machine:
+    side = SIDE[device]
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    source = torch.empty(COPY_BYTES[device], dtype=torch.int8, device=device)
+    target = torch.empty_like(source)
+    product, copy = _best(lambda: a @ b, device), _best(lambda: target.copy_(source), device)
+    return Machine(2 * side**3 / product, 2 * source.numel() / copy)
+
+
+def _best(work, device: str) -> float:
+    work()
+    seconds = []
+    for _ in range(REPEATS):
+        wait(torch.device(device))
+        began = time.perf_counter()
+        work()
+        wait(torch.device(device))
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Of one step: operations of the forward and backward pass that learns, of passes without gradient, and bytes that
+    decoding reads. Two operations a multiply-add; attention over the pairs that a token may see; norms, rotations and
+    the image tower left out; what is recomputed counts once."""
+
+    learning: float
+    scoring: float
+    decoding_bytes: float
+
+
+def count(workload: Workload, prompt_tokens: int, anchor_tokens: int) -> Counts:
+    d, P, K, R = workload.decoder, prompt_tokens, workload.candidates, workload.answer_tokens
+    weights, head = decoder_weights(d), d["vocab_size"] * d["hidden_size"]
+    width, layers = d["hidden_size"], d["num_hidden_layers"]
+    fed, pairs = P + K * (R - 1), P * P / 2 + K * (R - 1) * (P + R / 2)
+    attention = 4 * layers * width * pairs
+    # an input's gradient costs what the forward pass costs, a weight's as much again where weights train
+    factor = 2 if workload.tuning == "lora" else 3
+    learning = factor * 2 * (weights * fed + head * K * R) + 3 * attention + 2 * head * K * R
+    scoring = 2 * weights * (fed + anchor_tokens) + attention + 2 * head * (K * R + anchor_tokens)
+    size = torch.finfo(getattr(torch, workload.dtype)).bits // 8
+    key_values = 2 * layers * d["num_key_value_heads"] * (width // d["num_attention_heads"])
+    read = sum(key_values * workload.prompts * (P + K * step) for step in range(1, R))
+    return Counts(
+        workload.prompts * learning, workload.prompts * scoring, size * ((R - 1) * (layers_and_head(d)) + read)
+    )
+
+
+def decoder_weights(d: dict) -> float:
+    """Of the linear layers of all decoder layers."""
+    width, key_values = d["hidden_size"], d["hidden_size"] // d["num_attention_heads"] * d["num_key_value_heads"]
+    return d["num_hidden_layers"] * (2 * width * (width + key_values) + 3 * width * d["intermediate_size"])
+
+
+def layers_and_head(d: dict) -> float:
+    return decoder_weights(d) + d["vocab_size"] * d["hidden_size"]
