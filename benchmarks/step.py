@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5, help="timed steps of each turn")
     parser.add_argument("--only", choices=("ours", "trl"), help="one side, in this process")
+    parser.add_argument("--no-recompute", action="store_true", help="keep activations of a big workload in memory")
     parser.add_argument("--out", type=Path, help="write everything as JSON")
     for name in CHANGEABLE:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(getattr(WORKLOADS["llava_9m"], name)))
@@ -73,6 +74,8 @@ def one_side(args: argparse.Namespace) -> dict:
     torch.set_num_threads(args.threads)
     changed = {name: value for name in CHANGEABLE if (value := getattr(args, name)) is not None}
     workload = dataclasses.replace(WORKLOADS[args.workload], **changed)
+    if args.no_recompute:
+        workload = dataclasses.replace(workload, recompute=False)
     with tempfile.TemporaryDirectory() as folder:
         prompts = Prompts(workload, Path(folder))
         found = facts(args, prompts, measure(args.device, getattr(torch, workload.dtype)))

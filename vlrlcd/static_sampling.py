@@ -6,6 +6,7 @@ few more tokens cost nothing beside them. Rows whose branches have all ended lea
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -134,7 +135,8 @@ class _Rows:
         logp_N = logprobs_NV.gather(-1, token_N[:, None])
         self.ids_BKT.index_copy_(2, self.step_1, token_N.view(*self.open_BK.shape, 1))
         self.logps_BKT.index_copy_(2, self.step_1, logp_N.view(*self.open_BK.shape, 1))
-        self.open_BK &= ~torch.isin(token_N, self.stop_N).view_as(self.open_BK)
+        # torch.isin would wait for the host where many tokens end an answer
+        self.open_BK &= ~(token_N[:, None] == self.stop_N).any(-1).view_as(self.open_BK)
         self.step_1 += 1
 
     def draws(self) -> dict[int, list[Draw]]:
@@ -167,24 +169,36 @@ class _Rows:
 
 
 class _Captured:
-    """A step that changes tensors in place, recorded the second time that it is made and replayed from then on."""
+    """A step that changes tensors in place, recorded and replayed."""
+
+    prepared: ClassVar[bool] = False
+    """Whether a step has run in this process as it is: kernels prepare themselves when they are first used."""
 
     def __init__(self, one_step: Callable[[], None]):
         self.one_step, self.graph = one_step, None
         self.stream = torch.cuda.Stream()
 
     def __call__(self) -> None:
-        if self.graph:
-            self.graph.replay()
+        if not _Captured.prepared:
+            self._aside(self.one_step)
+            _Captured.prepared = True
             return
-        # the first step runs as it is, for kernels that prepare themselves; recording runs nothing
+        if not self.graph:
+            self.graph = torch.cuda.CUDAGraph()
+            self._aside(self._record)
+        self.graph.replay()
+
+    def _record(self) -> None:
+        self.graph.capture_begin()
+        try:
+            self.one_step()
+        finally:
+            self.graph.capture_end()
+
+    def _aside(self, work: Callable[[], None]) -> None:
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
-            self.one_step()
-            self.graph = torch.cuda.CUDAGraph()
-            self.graph.capture_begin()
-            self.one_step()
-            self.graph.capture_end()
+            work()
         torch.cuda.current_stream().wait_stream(self.stream)
 
 

@@ -15,6 +15,7 @@ from vlrlcd import sampling, static_sampling
 from vlrlcd.config import ModelConfig
 from vlrlcd.errors import UserError
 from vlrlcd.head import allowed_logprobs, token_kl, token_logps
+from vlrlcd.lora import fuse_lora
 from vlrlcd.prefix_branches import Branches, predicting_states
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -83,6 +84,7 @@ class Student(nn.Module):
                     f"LoRA would land on {name}, which is no linear layer, in {self.adapter.checkpoint} "
                     f"({self.adapter.config.model_type}); use --model.tuning=full."
                 )
+        fuse_lora(model)
         return model
 
     def _linear_layers(self, part: str) -> list[str]:
