@@ -57,26 +57,26 @@ class Counts:
 def count(workload: Workload, prompt_tokens: int, anchor_tokens: int) -> Counts:
     d, P, K, R = workload.decoder, prompt_tokens, workload.candidates, workload.answer_tokens
     weights, head = decoder_weights(d), d["vocab_size"] * d["hidden_size"]
-    width, layers = d["hidden_size"], d["num_hidden_layers"]
-    fed, pairs = P + K * (R - 1), P * P / 2 + K * (R - 1) * (P + R / 2)
-    attention = 4 * layers * width * pairs
+    fed, seen = P + K * (R - 1), attention(workload, P)
     # an input's gradient costs what the forward pass costs, a weight's as much again where weights train
-    factor = 2 if workload.tuning == "lora" else 3
-    learning = factor * 2 * (weights * fed + head * K * R) + 3 * attention + 2 * head * K * R
-    scoring = 2 * weights * (fed + anchor_tokens) + attention + 2 * head * (K * R + anchor_tokens)
+    passes = 2 if workload.tuning == "lora" else 3
+    # p_sft's logits, for the KL, without gradient
+    learning = passes * 2 * (weights * fed + head * K * R) + 3 * seen + 2 * head * K * R
+    scoring = 2 * weights * (fed + anchor_tokens) + seen + 2 * head * (K * R + anchor_tokens)
     size = torch.finfo(getattr(torch, workload.dtype)).bits // 8
-    key_values = 2 * layers * d["num_key_value_heads"] * (width // d["num_attention_heads"])
-    read = sum(key_values * workload.prompts * (P + K * step) for step in range(1, R))
-    return Counts(
-        workload.prompts * learning, workload.prompts * scoring, size * ((R - 1) * (layers_and_head(d)) + read)
-    )
+    key_values = 2 * d["num_hidden_layers"] * d["num_key_value_heads"] * (d["hidden_size"] // d["num_attention_heads"])
+    kept = sum(key_values * workload.prompts * (P + K * step) for step in range(1, R))
+    return Counts(workload.prompts * learning, workload.prompts * scoring, size * ((R - 1) * (weights + head) + kept))
+
+
+def attention(workload: Workload, prompt_tokens: int) -> float:
+    """Operations of one prompt's forward pass over the pairs that are seen."""
+    d, P, K, R = workload.decoder, prompt_tokens, workload.candidates, workload.answer_tokens
+    pairs = P * P / 2 + K * (R - 1) * (P + R / 2)
+    return 4 * d["num_hidden_layers"] * d["hidden_size"] * pairs
 
 
 def decoder_weights(d: dict) -> float:
     """Of the linear layers of all decoder layers."""
     width, key_values = d["hidden_size"], d["hidden_size"] // d["num_attention_heads"] * d["num_key_value_heads"]
     return d["num_hidden_layers"] * (2 * width * (width + key_values) + 3 * width * d["intermediate_size"])
-
-
-def layers_and_head(d: dict) -> float:
-    return decoder_weights(d) + d["vocab_size"] * d["hidden_size"]

@@ -16,6 +16,12 @@ HALF_GAP = 0.1
 """Nats between log-probs of one token drawn and learned in bfloat16; a tiny random student's are near log 1/V."""
 
 
+@pytest.fixture(autouse=True)
+def whole_precision(monkeypatch):
+    # the patches of an image go through a convolution, which a GPU computes in TF32 unless told otherwise
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
 @pytest.fixture(scope="module", params=sorted(FAMILIES))
 def checkpoint(request, tmp_path_factory):
     return FAMILIES[request.param](tmp_path_factory.mktemp(request.param))
