@@ -8,7 +8,7 @@ AXE := tests/browser/node_modules/axe-core/axe.min.js
 # on a CPU more threads than cores cost factors; a value of your own is left alone
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow test-gpu browser conformance methods compare bench lint clean
+.PHONY: demo test test-slow test-gpu browser conformance methods compare bench bench-gpu lint clean
 
 demo: .venv/installed
 	$(ENV) deepspeed --num_gpus 1 scripts/train.py
@@ -42,7 +42,12 @@ conformance: .venv/installed
 
 bench: .venv/installed
 	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks.prefix_sharing
+	for work in llava_9m qwen_vl_9m text_9m; do OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks.step --workload $$work || exit 1; done
 	$(BIN)/python -m benchmarks.asking
+
+bench-gpu: .venv/installed
+	$(BIN)/python -m benchmarks.step --device cuda --workload llava_1_5_7b
+	$(BIN)/python -m benchmarks.step --device cuda --workload qwen2_5_vl_3b
 
 lint: .venv/installed
 	$(BIN)/ruff check .
