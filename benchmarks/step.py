@@ -27,6 +27,7 @@ from benchmarks.ours import OurSide
 from benchmarks.prompts import ANCHOR, Prompts
 from benchmarks.workloads import WORKLOADS
 from vlrlcd.memory import peak_bytes
+from vlrlcd.processes import ranks
 from vlrlcd.processes.start import start_processes
 
 CHANGEABLE = ("prompts", "candidates", "answer_tokens", "text_tokens", "side", "dtype", "tuning")
@@ -48,6 +49,8 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(getattr(WORKLOADS["llava_9m"], name)))
     args = parser.parse_args()
     found = one_side(args) if args.only else take_turns(sys.argv[1:])
+    if not ranks.first():
+        return
     if args.out:
         args.out.write_text(json.dumps(found, indent=1) + "\n")
     print("\n".join(lines(found)))
