@@ -12,7 +12,8 @@ class BranchLayer(CacheLayerMixin):
 
     Attributes:
         filled: slots written so far, from the left.
-        slots: where the next tokens go, on the device; None writes behind what is filled and shows what is filled.
+        slots: row and slot of the next tokens, `[B, 1]` and `[B, tokens]` on the device; None writes behind what is
+            filled and shows what is filled.
     """
 
     is_sliding = False
@@ -20,7 +21,7 @@ class BranchLayer(CacheLayerMixin):
     def __init__(self):
         super().__init__()
         self.filled = 0
-        self.slots: Tensor | None = None
+        self.slots: tuple[Tensor, Tensor] | None = None
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
@@ -30,8 +31,8 @@ class BranchLayer(CacheLayerMixin):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         if self.slots is not None:
-            self.keys.index_copy_(2, self.slots, key_states)
-            self.values.index_copy_(2, self.slots, value_states)
+            self.keys.transpose(1, 2)[self.slots] = key_states.transpose(1, 2)
+            self.values.transpose(1, 2)[self.slots] = value_states.transpose(1, 2)
             return self.keys, self.values
         start, self.filled = self.filled, self.filled + key_states.shape[2]
         if self.filled > self.get_max_length():
@@ -39,6 +40,16 @@ class BranchLayer(CacheLayerMixin):
         self.keys[:, :, start : self.filled] = key_states
         self.values[:, :, start : self.filled] = value_states
         return self.keys[:, :, : self.filled], self.values[:, :, : self.filled]
+
+    def copy_prefixes(self, other: "BranchLayer", rows: Tensor, count: int, start: int) -> None:
+        """See `BranchCache.copy_prefixes`."""
+        end = start + other.filled
+        if not self.is_initialized:
+            _, heads, _, D = other.keys.shape
+            self.keys, self.values = (kept.new_zeros(count, heads, end, D) for kept in (other.keys, other.values))
+            self.filled, self.is_initialized = end, True
+        self.keys[rows, :, start:end] = other.keys[:, :, : other.filled]
+        self.values[rows, :, start:end] = other.values[:, :, : other.filled]
 
     def reserve(self, capacity: int) -> None:
         """Makes room for so many slots in all, no fewer than there are."""
@@ -75,10 +86,24 @@ class BranchCache(Cache):
         for layer in self.layers:
             layer.reserve(capacity)
 
-    def write_to(self, slots: Tensor) -> None:
-        """From now on the tokens of a step go to these slots, `[tokens]`, and every slot is shown."""
+    def copy_prefixes(self, other: "BranchCache", rows: Tensor, count: int, start: int) -> None:
+        """Copies all that another cache holds to some rows of this one.
+
+        Args:
+            other: of prefixes.
+            rows: where each of them goes, `[B]`.
+            count: rows of this one.
+            start: the slot that their first token goes to; every call ends at the same slot.
+        """
+        while len(self.layers) < len(other.layers):
+            self.layers.append(BranchLayer())
+        for layer, theirs in zip(self.layers, other.layers, strict=True):
+            layer.copy_prefixes(theirs, rows, count, start)
+
+    def write_to(self, row_B1: Tensor, slots_BT: Tensor) -> None:
+        """From now on the T tokens of a row go to these slots, and every slot is shown."""
         for layer in self.layers:
-            layer.slots = slots
+            layer.slots = (row_B1, slots_BT)
 
     def select(self, rows: Tensor) -> None:
         """Keeps some rows, given by their index."""

@@ -325,8 +325,8 @@ class EngineConfig:
         prompts_per_pass: prompts that go through the model at once in each process; more are accumulated.
         gather: ZeRO stage 3 only: whether sampling gathers the whole student once per rollout (always), runs on the
             sharded one (never), or gathers if an estimate says that it fits (auto).
-        decoding: static samples in shapes that never change, captured as a CUDA graph; shrinking leaves out what has
-            ended, step by step; auto takes static on a GPU wherever the weights are whole.
+        decoding: static samples in shapes that never change, captured as a CUDA graph on a GPU; shrinking leaves out
+            what has ended, step by step; auto takes static on a GPU wherever the weights are whole.
         gradient_clipping: largest norm of a gradient.
         warmup: share of the steps over which the learning rate rises.
         weight_decay: of AdamW.

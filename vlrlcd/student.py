@@ -10,7 +10,7 @@ from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from model_adapters import PARTS, ModelAdapter, PromptBatch, adapter_for
+from model_adapters import PARTS, ModelAdapter, PromptBatch, PromptRow, adapter_for
 from vlrlcd import sampling, static_sampling
 from vlrlcd.config import ModelConfig
 from vlrlcd.errors import UserError
@@ -122,9 +122,9 @@ class Student(nn.Module):
         """K draws per row, see `sampling.sample`."""
         return sampling.sample(self.adapter, batch, *how)
 
-    def sample_static(self, batch: PromptBatch, *how) -> list[list[sampling.Draw]]:
+    def sample_static(self, rows: list[PromptRow], *how) -> list[list[sampling.Draw]]:
         """K draws per row, see `static_sampling.sample`."""
-        return static_sampling.sample(self.adapter, batch, *how)
+        return static_sampling.sample(self.adapter, rows, *how)
 
     def logps(self, batch: PromptBatch, branches: Branches) -> Tensor:
         """Log-prob of every branch token under the student, `[N]`, with gradient."""

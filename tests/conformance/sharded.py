@@ -53,9 +53,9 @@ def gradients(engine: Engine, cases: list[Case]) -> dict[str, torch.Tensor]:
 
 def drawn(engine: Engine, cases: list[Case]) -> list[list[list[int]]]:
     own = own_rows(cases)
-    batch = engine.adapter.collate([engine.adapter.encode(cases[row].messages) for row in own])
+    rows = [engine.adapter.encode(cases[row].messages) for row in own]
     with engine.rollout():
-        draws = engine.sample(batch, SETTINGS, uniforms(5, 2, [f"row {row}" for row in own], SETTINGS))
+        draws = engine.sample(rows, SETTINGS, uniforms(5, 2, [f"row {row}" for row in own], SETTINGS), len(rows))
     return [[draw.ids for draw in row] for row in draws]
 
 

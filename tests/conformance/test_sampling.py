@@ -16,11 +16,12 @@ def draw(adapter, cases, monkeypatch, stop=NEVER, seed=5, **settings):
     monkeypatch.setattr(adapter, "stop_ids", stop)
     settings = SamplingSettings(**{"branches": 3, "max_new_tokens": 8, **settings})
     numbers = uniforms(seed, 2, [f"row {i}" for i in range(len(cases))], settings)
-    batch = adapter.collate([adapter.encode(case.messages) for case in cases])
-    # so that a few tokens are several segments
+    rows = [adapter.encode(case.messages) for case in cases]
+    # so that a few tokens are several segments, and a prompt waits for a place
     monkeypatch.setattr(static_sampling, "SEGMENT", 3)
     monkeypatch.setattr(static_sampling, "LOOK_EVERY", 2)
-    draws, static = sample(adapter, batch, settings, numbers), static_sampling.sample(adapter, batch, settings, numbers)
+    draws = sample(adapter, adapter.collate(rows), settings, numbers)
+    static = static_sampling.sample(adapter, rows, settings, numbers, width=2)
     for answer, other in zip(sum(draws, []), sum(static, []), strict=True):
         assert (answer.ids, answer.truncated) == (other.ids, other.truncated)
         close(torch.tensor(answer.logps), torch.tensor(other.logps))

@@ -35,9 +35,11 @@ def loaded(checkpoint, device: str, dtype=torch.float32) -> ModelAdapter:
 
 def drawn(sample, adapter: ModelAdapter, device: str):
     cases = cases_for(adapter)
-    batch = adapter.collate([adapter.encode(case.messages) for case in cases]).to(torch.device(device))
+    rows = [adapter.encode(case.messages) for case in cases]
     numbers = sampling.uniforms(3, 1, [str(b) for b in range(len(cases))], SETTINGS)
-    return sample(adapter, batch, SETTINGS, numbers)
+    if sample is static_sampling.sample:
+        return sample(adapter, rows, SETTINGS, numbers, width=2)
+    return sample(adapter, adapter.collate(rows).to(torch.device(device)), SETTINGS, numbers)
 
 
 def logps(adapter: ModelAdapter, rows: list, device: str) -> torch.Tensor:

@@ -13,6 +13,7 @@ import deepspeed
 import torch
 from torch import Tensor
 
+from model_adapters import PromptRow
 from vlrlcd.config import Config
 from vlrlcd.engine.gathering import forget, gathered, room_to_gather, shard_from_the_cpu
 from vlrlcd.engine.schedule import learning_rate_at
@@ -73,11 +74,16 @@ class Engine:
         else:
             yield
 
-    def sample(self, batch, settings, uniforms_BKT) -> list:
-        """K draws per row, see `sampling.sample` and `static_sampling.sample`; inside `rollout`."""
+    def sample(self, rows: list[PromptRow], settings, uniforms_BKT, width: int) -> list:
+        """K draws per row, `width` rows at a time, see `sampling.sample` and `static_sampling.sample`; inside
+        `rollout`."""
         if self._static:
-            return self.run("sample_static", batch, settings, uniforms_BKT)
-        return self.run("sample", batch, settings, uniforms_BKT, ranks.any_of if self._in_step else bool)
+            return self.run("sample_static", rows, settings, uniforms_BKT, width)
+        goes_on, drawn = ranks.any_of if self._in_step else bool, []
+        for start in range(0, len(rows), width):
+            batch = self.adapter.collate(rows[start : start + width])
+            drawn += self.run("sample", batch, settings, uniforms_BKT[start : start + width], goes_on)
+        return drawn
 
     def backward(self, loss: Tensor, last: bool) -> None:
         """Accumulates the gradient of a loss that already has the step's own denominator; `last` of the step.

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from model_adapters import ModelAdapter
+from model_adapters import ModelAdapter, PromptRow
 from vlrlcd.data.encode import encode
 from vlrlcd.data.example import Example
 from vlrlcd.data.prompts import Templates
@@ -41,8 +41,8 @@ class Student(Protocol):
     def rollout(self) -> AbstractContextManager:
         """Inside, answers are sampled."""
 
-    def sample(self, batch, settings: SamplingSettings, uniforms_BKT: np.ndarray) -> list:
-        """K draws per row, see `sampling.sample`."""
+    def sample(self, rows: list[PromptRow], settings: SamplingSettings, uniforms_BKT: np.ndarray, width: int) -> list:
+        """K draws per row, `width` rows at a time."""
 
 
 class AnswerLog:
@@ -172,7 +172,7 @@ def _answered(
     student: Student, templates: Templates, block: Sequence[Example], prompt: str, settings: SamplingSettings
 ) -> dict[str, Answer]:
     own, real = ranks.own_share(block)
-    batch = student.adapter.collate([encode(student.adapter, templates.render(prompt, example)) for example in own])
-    draws = student.sample(batch, settings, np.zeros((len(own), 1, settings.max_new_tokens)))
+    rows = [encode(student.adapter, templates.render(prompt, example)) for example in own]
+    draws = student.sample(rows, settings, np.zeros((len(own), 1, settings.max_new_tokens)), len(own))
     found = [Answer(student.adapter.chat.decode(row[0].ids), len(row[0].ids), row[0].truncated) for row in draws[:real]]
     return dict(zip((example.id for example in block), ranks.collected(found), strict=True))

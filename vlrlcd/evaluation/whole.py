@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from deepspeed.accelerator import get_accelerator
 
-from model_adapters import ModelAdapter
-from vlrlcd import sampling
+from model_adapters import ModelAdapter, PromptRow
+from vlrlcd import sampling, static_sampling
 from vlrlcd.config import ModelConfig
 from vlrlcd.student import DTYPES
 
@@ -32,9 +32,13 @@ class WholeStudent:
     def rollout(self) -> AbstractContextManager:
         return nullcontext()
 
-    def sample(self, batch, settings: sampling.SamplingSettings, uniforms_BKT: np.ndarray) -> list:
-        """K draws per row, see `sampling.sample`."""
-        return sampling.sample(self.adapter, batch.to(self.device), settings, uniforms_BKT)
+    def sample(
+        self, rows: list[PromptRow], settings: sampling.SamplingSettings, uniforms_BKT: np.ndarray, width: int
+    ) -> list:
+        """K draws per row: on a GPU `width` rows at a time, see `static_sampling.sample`, else all at once."""
+        if self.device.type == "cuda":
+            return static_sampling.sample(self.adapter, rows, settings, uniforms_BKT, width)
+        return sampling.sample(self.adapter, self.adapter.collate(rows), settings, uniforms_BKT)
 
 
 def files_on_disk(checkpoint: str) -> list[list]:

@@ -19,9 +19,8 @@ def sample_candidates(engine: Engine, config: Config, groups: list[Group], step:
     """Fills `group.candidates` with so many of the student's own answers."""
     wanted = config.sampling
     settings = SamplingSettings(draws, wanted.max_new_tokens, wanted.temperature, wanted.top_p)
+    drawn = uniforms(config.run.seed, step, [group.example.id for group in groups], settings)
     with engine.rollout():
-        for part in passes(groups, config.engine.prompts_per_pass):
-            drawn = uniforms(config.run.seed, step, [group.example.id for group in part], settings)
-            found = engine.sample(engine.adapter.collate([group.row for group in part]), settings, drawn)
-            for group, own in zip(part, found, strict=True):
-                group.candidates = fold(own, engine.adapter.chat.decode, group.judge)
+        found = engine.sample([group.row for group in groups], settings, drawn, config.engine.prompts_per_pass)
+    for group, own in zip(groups, found, strict=True):
+        group.candidates = fold(own, engine.adapter.chat.decode, group.judge)
