@@ -43,6 +43,7 @@ conformance: .venv/installed
 bench: .venv/installed
 	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks.prefix_sharing
 	for work in llava_9m qwen_vl_9m text_9m; do OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks.step --workload $$work || exit 1; done
+	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.asking
 
 bench-gpu: .venv/installed

@@ -51,7 +51,7 @@ def run(processes: int, flags: list[str]) -> dict:
         several = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
         launcher = several if processes > 1 else []
         command = [sys.executable, *launcher, "-m", "benchmarks.step", *flags, f"--out={out}"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return json.loads(out.read_text())
 
 

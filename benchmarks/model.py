@@ -43,7 +43,7 @@ class RandomLlava(LlavaAdapter):
             tie_word_embeddings=False,
         )
         torch.manual_seed(0)
-        self.model = LlavaForConditionalGeneration(self.config).eval()
+        self.take(LlavaForConditionalGeneration._from_config(self.config, attn_implementation="sdpa").eval())
         self.model.requires_grad_(True)
         for prefix in self.modules["vision_tower"]:
             self.model.get_submodule(prefix).requires_grad_(False)

@@ -81,14 +81,13 @@ def one_side(args: argparse.Namespace) -> dict:
         workload = dataclasses.replace(workload, recompute=False)
     with tempfile.TemporaryDirectory() as folder:
         prompts = Prompts(workload, Path(folder))
-        found = facts(args, prompts, measure(args.device, getattr(torch, workload.dtype)))
-        if args.device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-        idle = memory(args.device) if args.device == "cpu" else torch.cuda.memory_allocated()
+        idle = memory(args.device)
         run = {"ours": our_steps, "trl": their_steps}[args.only]
-        found[args.only] = run(prompts, Path(folder), args)
-        found[args.only]["peak"] = memory(args.device) - idle
-    return found
+        seconds = run(prompts, Path(folder), args)
+        seconds["peak"] = memory(args.device) - idle
+        # last, because its matrices would count as the side's memory
+        found = facts(args, prompts, measure(args.device, getattr(torch, workload.dtype)))
+    return found | {args.only: seconds}
 
 
 def our_steps(prompts: Prompts, folder: Path, args: argparse.Namespace) -> dict[str, list[float]]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 
 from model_adapters.branch_attention import NAME as BRANCHES
-from model_adapters.branch_attention import BranchLayout
+from model_adapters.branch_attention import BranchLayout, asks_for_sdpa
 from model_adapters.chat import ChatFormat, Messages
 from model_adapters.norms import fuse_norms
 
@@ -31,11 +31,12 @@ class AdapterError(Exception):
 
 @dataclass(frozen=True)
 class PromptRow:
-    """One prompt in words and pixels, on the CPU.
+    """One prompt in words and pixels, on the CPU until its images are looked at.
 
     Attributes:
         ids: token ids, every image already standing as its `image_ids`.
-        images: the family's own tensors of this row's images; opaque to the engine, empty for a text-only row.
+        images: the family's own tensors of this row's images, or their features; opaque to the engine, empty for a
+            text-only row.
         image_ids: the ids that stand for each image.
     """
 
@@ -190,7 +191,8 @@ class ModelAdapter(ABC):
         """Makes a model of this family, its attention SDPA, the one to compute with. Returns the adapter itself."""
         self.model = model
         fuse_norms(model)
-        self.decoder.config._attn_implementation = BRANCHES
+        if not any(asks_for_sdpa(kind) for kind in {type(module) for module in self.decoder.modules()}):
+            self.decoder.config._attn_implementation = BRANCHES
         return self
 
     def _with_additions(self) -> nn.Module:

@@ -1,11 +1,13 @@
 """Attention over a prefix and its branches that computes no pair which nobody may see.
 
 One dense mask over P prefix and S branch tokens costs (P + S)^2 pairs. Here the prefix attends to itself, and every
-branch, as a row of its own, to the prefix and itself: P^2 + K T (P + T) pairs for K branches of up to T tokens.
+branch, as a row of its own, to the prefix and itself: P^2 + K T (P + T) pairs for K branches of up to T tokens. It
+costs memory in return: every branch has a copy of the prefix's keys and values while a layer runs.
 """
 
+import inspect
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
@@ -39,17 +41,13 @@ class BranchLayout:
     def sees_NTL(self) -> Tensor:
         """What the T tokens of each of the N = B K branches see of the prefix and of their own branch."""
         B, K, T = self.place_BKT.shape
-        causal_TT = torch.ones(T, T, dtype=torch.bool, device=self.place_BKT.device).tril()
-        # what stands in no branch sees itself, so that no softmax is over nothing
-        own_BKTT = causal_TT & (self.place_BKT >= 0)[:, :, None] | torch.eye(
-            T, dtype=torch.bool, device=causal_TT.device
-        )
+        own_BKTT = causal_mask(self.place_BKT.flatten(0, 1) >= 0).view(B, K, T, T)
         prefix_BKTP = self.prefix_mask_BP[:, None, None].expand(-1, K, T, -1)
         return torch.cat([prefix_BKTP, own_BKTT], dim=-1).flatten(0, 1)[:, None]
 
     @cached_property
     def prefix_sees_PP(self) -> Tensor:
-        return _causal(self.prefix_mask_BP)[:, None]
+        return causal_mask(self.prefix_mask_BP)
 
     @cached_property
     def _token_N(self) -> Tensor:
@@ -78,11 +76,15 @@ class BranchLayout:
         return flat.view(*self.branch_BS.shape, h, D)
 
 
-def _causal(stands_BL: Tensor) -> Tensor:
-    """`[B, L, L]`; what does not stand there sees itself, so that no softmax is over nothing."""
+def causal_mask(stands_BL: Tensor) -> Tensor:
+    """Mask of a sequence alone, `[B, 1, L, L]`; padding sees itself, so that no row of the softmax is empty.
+
+    Args:
+        stands_BL: bool, where a token stands.
+    """
     L, device = stands_BL.shape[1], stands_BL.device
     causal_LL = torch.ones(L, L, dtype=torch.bool, device=device).tril()
-    return stands_BL[:, None] & causal_LL | torch.eye(L, dtype=torch.bool, device=device)
+    return (stands_BL[:, None] & causal_LL | torch.eye(L, dtype=torch.bool, device=device))[:, None]
 
 
 def attention(module, query, key, value, attention_mask, branch_layout: BranchLayout | None = None, **kwargs):
@@ -108,6 +110,15 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, layout: BranchLayout, sca
     own_NhTD = layout.spread(query).flatten(0, 1)
     branches_NhTD = scaled_dot_product_attention(own_NhTD, *whole, attn_mask=layout.sees_NTL, scale=scale)
     return torch.cat([prefix_BhPD.transpose(1, 2), layout.gather(branches_NhTD)], dim=1)
+
+
+@cache
+def asks_for_sdpa(kind: type) -> bool:
+    """Whether a module's code asks by name for sdpa: it would take ours for something that it does not know."""
+    try:
+        return kind.__module__.startswith("transformers.") and '"sdpa"' in inspect.getsource(kind)
+    except OSError:
+        return False
 
 
 AttentionInterface.register(NAME, attention)

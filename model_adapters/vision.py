@@ -108,6 +108,7 @@ class VisionAdapter(ModelAdapter):
     def look(self, batch: PromptBatch) -> list[Tensor]:
         """`image_features` of a batch, without places where no row has an image; the tower runs all the same."""
         features = self._features(batch)
+        self._check_places(features[0], batch)
         return features if batch.images else [each[:0] for each in features]
 
     def seen(self, rows: list[PromptRow], features: list[Tensor]) -> list[PromptRow]:
@@ -123,14 +124,17 @@ class VisionAdapter(ModelAdapter):
         tensors = (batch.images or self._blank).items()
         return self.image_features({name: _like(value, batch.ids_BP.device, weight.dtype) for name, value in tensors})
 
-    def embed(self, batch: PromptBatch) -> Prefix:
-        embeds_BPH = self.embed_tokens(batch.ids_BP)
-        features_NH, *deep = self._features(batch)
+    def _check_places(self, features_NH: Tensor, batch: PromptBatch) -> None:
         if batch.images and len(features_NH) != batch.places:
             raise AdapterError(
                 f"{type(self).__name__}: the tower gives {len(features_NH)} features for {batch.places} places of "
                 "images; image_ids must count as the processor does."
             )
+
+    def embed(self, batch: PromptBatch) -> Prefix:
+        embeds_BPH = self.embed_tokens(batch.ids_BP)
+        features_NH, *deep = self._features(batch)
+        self._check_places(features_NH, batch)
         if batch.images:
             is_image_BP = torch.isin(batch.ids_BP, batch.ids_BP.new_tensor(self.placeholder_ids))
             embeds_BPH = embeds_BPH.masked_scatter(is_image_BP[..., None], features_NH.to(embeds_BPH.dtype))

@@ -45,8 +45,9 @@ class BranchLayer(CacheLayerMixin):
         """See `BranchCache.copy_prefixes`."""
         end = start + other.filled
         if not self.is_initialized:
-            _, heads, _, D = other.keys.shape
-            self.keys, self.values = (kept.new_zeros(count, heads, end, D) for kept in (other.keys, other.values))
+            self.keys, self.values = (
+                kept.new_zeros(count, kept.shape[1], end, kept.shape[3]) for kept in (other.keys, other.values)
+            )
             self.filled, self.is_initialized = end, True
         self.keys[rows, :, start:end] = other.keys[:, :, : other.filled]
         self.values[rows, :, start:end] = other.values[:, :, : other.filled]

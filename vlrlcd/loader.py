@@ -18,6 +18,10 @@ KEPT_BYTES = 2**30
 """What encoded prompts may take in each process; a small data set is decoded and tokenised in its first epoch alone."""
 
 
+TOKEN_BYTES = 36
+"""A number of Python's and its place in a tuple."""
+
+
 class GroupLoader:
     """Groups by step, each with its prompt encoded and its anchor, candidates still missing."""
 
@@ -30,12 +34,14 @@ class GroupLoader:
         prompts_per_step: int,
         seed: int,
         check: Check | None,
+        rows: "RowCache",
     ):
+        """`rows`: what is encoded already, perhaps of another stage."""
         self.adapter, self.templates, self.anchors, self.seed = adapter, templates, anchors, seed
         self.examples, self.check = examples, check
         self.steps_per_epoch = math.ceil(len(examples) / prompts_per_step)
         self.prompts_per_step = prompts_per_step
-        self._rows = RowCache(KEPT_BYTES)
+        self._rows = rows
 
     def steps(self, epochs: float) -> int:
         """Optimiser steps of so many passes over the prompts."""
@@ -62,7 +68,7 @@ class GroupLoader:
 class RowCache:
     """Encoded prompts, as many of those used last as fit into so many bytes."""
 
-    def __init__(self, limit: int):
+    def __init__(self, limit: int = KEPT_BYTES):
         self.limit, self.bytes = limit, 0
         self._rows: OrderedDict[str, PromptRow] = OrderedDict()
 
@@ -80,7 +86,7 @@ class RowCache:
 
 
 def _bytes(row: PromptRow) -> int:
-    return sum(tensor.nbytes for tensor in row.images.values()) + 8 * len(row.ids)
+    return sum(tensor.nbytes for tensor in row.images.values()) + TOKEN_BYTES * (len(row.ids) + row.image_tokens)
 
 
 def groups_ahead(loader: GroupLoader, steps: range) -> Iterator[list[Group]]:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 class FusedLinear(Linear):
     """Takes the place of the class of peft's layer; weights, names and checkpoints stay as they are.
 
-    One addition, no dropout: what `Student` makes. Anything else goes peft's way.
+    For what `Student` makes: one plain addition without dropout or bias. Switched off or merged, in another precision
+    than its input, or where ZeRO-3 has sharded its weights, it goes peft's way.
     """
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model_adapters import BranchLayout, ModelAdapter, PromptBatch, Tokens
+from model_adapters import BranchLayout, ModelAdapter, PromptBatch, Tokens, causal_mask
+
+COPIED_BYTES = 2**31
+"""What the copies of prefixes may take in one layer; a pass that needs more goes under the tree mask."""
 
 
 @dataclass
@@ -79,14 +82,6 @@ def pack(branches: Sequence[Sequence[Tokens]]) -> Branches:
     return Branches(ids_BS, branch_BS, depth_BS, place_BKT, row_N, source_N, target_N, owner_N, lengths_G, rows_G)
 
 
-def causal_mask(prefix_mask_BP: Tensor) -> Tensor:
-    """Mask of the prefix alone, `[B, 1, P, P]`; padding sees itself, so that no row of the softmax is empty."""
-    P = prefix_mask_BP.shape[1]
-    causal_PP = torch.ones(P, P, dtype=torch.bool, device=prefix_mask_BP.device).tril()
-    own_PP = torch.eye(P, dtype=torch.bool, device=prefix_mask_BP.device)
-    return (prefix_mask_BP[:, None, :] & causal_PP | own_PP)[:, None]
-
-
 def tree_mask(prefix_mask_BP: Tensor, branches: Branches) -> Tensor:
     """Mask of prefix and branches, `[B, 1, P + S, P + S]`, True where a query (row) may see a key (column)."""
     (B, P), S = prefix_mask_BP.shape, branches.ids_BS.shape[1]
@@ -106,10 +101,16 @@ def costs_less(prefix: int, branches: int, longest: int, packed: int) -> bool:
     return prefix**2 + branches * longest * (prefix + longest) < (prefix + packed) ** 2
 
 
-def branch_layout(batch: PromptBatch, branches: Branches) -> BranchLayout | None:
-    """What attention can go by in the place of the tree mask, where that costs less."""
-    P, S, (_, K, T) = batch.ids_BP.shape[1], branches.ids_BS.shape[1], branches.place_BKT.shape
-    if not S or not costs_less(P, K, T, S):
+def branch_layout(batch: PromptBatch, branches: Branches, bytes_a_token: int) -> BranchLayout | None:
+    """What attention can go by in the place of the tree mask, where that costs less and its copies are not too many.
+
+    Args:
+        batch: the prefixes.
+        branches: theirs.
+        bytes_a_token: of the keys and values of one token in one layer, every head counted.
+    """
+    P, S, (B, K, T) = batch.ids_BP.shape[1], branches.ids_BS.shape[1], branches.place_BKT.shape
+    if not S or not costs_less(P, K, T, S) or B * K * (P + T) * bytes_a_token > COPIED_BYTES:
         return None
     return BranchLayout(batch.mask_BP, batch.padded, branches.place_BKT, branches.branch_BS, branches.depth_BS)
 
@@ -119,7 +120,7 @@ def predicting_states(adapter: ModelAdapter, batch: PromptBatch, branches: Branc
     prefix = adapter.embed(batch)
     embeds_BLH = torch.cat([prefix.embeds_BPH, adapter.embed_tokens(branches.ids_BS)], dim=1)
     positions = torch.cat([prefix.positions, adapter.branch_positions(prefix, branches.depth_BS)], dim=-1)
-    P, layout = prefix.mask_BP.shape[1], branch_layout(batch, branches)
+    P, layout = prefix.mask_BP.shape[1], branch_layout(batch, branches, 2 * embeds_BLH[0, 0].nbytes)
     mask = tree_mask(prefix.mask_BP, branches)
     hidden_BLH = adapter.decode_states(embeds_BLH, positions, mask, prefix=prefix, layout=layout)
     return hidden_BLH[branches.row_N, P + branches.source_N]

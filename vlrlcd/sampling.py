@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_adapters import ModelAdapter, Prefix, PromptBatch
+from model_adapters import ModelAdapter, Prefix, PromptBatch, causal_mask
 from vlrlcd.branch_cache import BranchCache
 from vlrlcd.draws import generator, pick
 from vlrlcd.head import allowed_logprobs
-from vlrlcd.prefix_branches import Tokens, causal_mask
+from vlrlcd.prefix_branches import Tokens
 
 _PAD, _PREFIX = -2, -1
 

@@ -6,7 +6,7 @@ a GPU a step reads all weights anyway, and a few more tokens cost little beside 
 """
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -40,8 +40,12 @@ def sample(
         width: prompts written at a time.
     """
     stream = _Stream(adapter, rows, settings, uniforms_BKT, min(width, len(rows)))
-    while stream.fill():
-        stream.run()
+    try:
+        while stream.fill():
+            stream.run()
+    finally:
+        # the step holds the stream and the stream the step: together they would keep the cache until a collection
+        stream.step = None
     return stream.drawn
 
 
@@ -73,7 +77,7 @@ class _Stream:
         self.stop_N = torch.tensor(adapter.stop_ids, dtype=torch.long, device=device)
         self.prefix: Prefix | None = None
         self.cache = BranchCache()
-        self._step: Callable[[], None] | None = None
+        self.step: Callable[[], None] | None = None
 
     def fill(self) -> bool:
         """Takes out what has ended and puts waiting prompts in its place; False when everything is written."""
@@ -125,17 +129,14 @@ class _Stream:
 
     def run(self) -> None:
         """Some steps of all places, then it is time to look."""
-        longest = max(self.step_W.tolist())
-        steps = min(LOOK_EVERY, self.settings.max_new_tokens - min(self._written()))
+        drawn = zip(self.step_W.tolist(), self.prompt_W, strict=True)
+        written = [step for step, prompt in drawn if prompt is not None]
+        longest, steps = max(written), min(LOOK_EVERY, self.settings.max_new_tokens - min(written))
         if longest + steps > self.room and self.room < self.settings.max_new_tokens:
             self.room = min(self.settings.max_new_tokens, max(self.room + SEGMENT, longest + steps))
-            self._step = self._stepper()
+            self.step = self._stepper()
         for _ in range(steps):
-            self._step()
-
-    def _written(self) -> list[int]:
-        step_W = self.step_W.tolist()
-        return [step for step, prompt in zip(step_W, self.prompt_W, strict=True) if prompt is not None]
+            self.step()
 
     def _stepper(self) -> Callable[[], None]:
         """What makes one step, with room for `room` tokens of each answer."""
@@ -162,7 +163,9 @@ class _Stream:
             hidden_WKH = self.adapter.decode_states(embeds_WKH, positions, sees_WKS[:, None], self.cache)
             self._write(every, *self._picked(allowed_logprobs(self.adapter, hidden_WKH.flatten(0, 1)), every))
 
-        return _Captured(one_step) if device.type == "cuda" else one_step
+        if device.type != "cuda":
+            return one_step
+        return _Captured(one_step, (self.settings.temperature, self.settings.top_p, self.adapter.model.dtype))
 
     def _picked(self, logprobs_NV: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """The next token of every branch of some places and its log-prob, `[N]`."""
@@ -191,17 +194,19 @@ class _Stream:
 class _Captured:
     """A step that changes tensors in place, recorded and replayed."""
 
-    prepared: ClassVar[bool] = False
-    """Whether a step has run in this process as it is: kernels prepare themselves when they are first used."""
+    prepared: ClassVar[set[tuple]] = set()
+    """What steps have run in this process as they are: kernels prepare themselves when they are first used."""
+    stream: ClassVar[Any] = None
 
-    def __init__(self, one_step: Callable[[], None]):
-        self.one_step, self.graph = one_step, None
-        self.stream = torch.cuda.Stream()
+    def __init__(self, one_step: Callable[[], None], kind: tuple):
+        """`kind`: steps of one kind launch the same kernels."""
+        self.one_step, self.kind, self.graph = one_step, kind, None
+        _Captured.stream = _Captured.stream or torch.cuda.Stream()
 
     def __call__(self) -> None:
-        if not _Captured.prepared:
+        if self.kind not in self.prepared:
             self._aside(self.one_step)
-            _Captured.prepared = True
+            self.prepared.add(self.kind)
             return
         if not self.graph:
             self.graph = torch.cuda.CUDAGraph()
@@ -209,7 +214,8 @@ class _Captured:
         self.graph.replay()
 
     def _record(self) -> None:
-        self.graph.capture_begin()
+        # other threads, which prepare prompts or watch a collective, may go on with what they do
+        self.graph.capture_begin(capture_error_mode="thread_local")
         try:
             self.one_step()
         finally:

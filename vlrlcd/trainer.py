@@ -16,7 +16,7 @@ from vlrlcd.evaluation.evaluate import Destination, evaluate
 from vlrlcd.group import Group
 from vlrlcd.job import Job, prepare
 from vlrlcd.judging.judges import Judge, open_judge
-from vlrlcd.loader import GroupLoader, groups_ahead, shuffled_anchors
+from vlrlcd.loader import GroupLoader, RowCache, groups_ahead, shuffled_anchors
 from vlrlcd.memory import peak_bytes
 from vlrlcd.methods import METHODS, Preference, Step, sample_candidates, sft_step, warm_up
 from vlrlcd.processes import ranks
@@ -60,6 +60,7 @@ class Trainer:
         self.config, self.job, self.folder = config, job, run
         self.clock = Clock()
         self.clock.seconds.update(run.place.get("seconds", {}))
+        self.encoded = RowCache()
         self.loaders = {stage: self._loader(stage) for stage in ("stage1", "stage2")}
         self.steps = {stage: loader.steps(getattr(config, stage).epochs) for stage, loader in self.loaders.items()}
         self.method = METHODS[config.stage2.method]
@@ -225,7 +226,7 @@ class Trainer:
         if stage == "stage2" and self.config.ranking.control == "anchors_shuffled":
             anchors = shuffled_anchors(anchors, seed)
         size = getattr(self.config, stage).prompts_per_step
-        return GroupLoader(job.adapter, job.templates, job.train, anchors, size, seed, job.card.check)
+        return GroupLoader(job.adapter, job.templates, job.train, anchors, size, seed, job.card.check, self.encoded)
 
     def _ranker(self) -> Ranker:
         config = self.config

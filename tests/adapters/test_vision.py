@@ -53,6 +53,8 @@ def test_places_that_the_tower_does_not_fill_are_named(made):
     batch = adapter.collate([adapter.encode(ask("why?", picture(30, 30, 0)))])
     with pytest.raises(AdapterError, match=r"CountsTooFew: the tower gives \d+ features for \d+ places of images"):
         adapter.embed(batch)
+    with pytest.raises(AdapterError, match=r"CountsTooFew: the tower gives \d+ features for \d+ places of images"):
+        adapter.look(batch)
 
 
 def test_tensors_that_cannot_be_joined_are_named(made):

@@ -27,7 +27,7 @@ def test_the_cache_gives_what_was_made_and_keeps_to_its_limit(names, limit):
 
 
 def test_the_cache_forgets_what_was_used_longest_ago():
-    cache, made = RowCache(2 * (16 + 40)), []
+    cache, made = RowCache(2 * (2 * 36 + 40)), []
     for name in "abacab":
         cache.get(name, lambda name=name: made.append(name) or row(10))
     # c drives out b, which was used before a

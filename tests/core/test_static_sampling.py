@@ -1,5 +1,8 @@
 """Sampling in static shapes: places are filled again, and a step does nothing that a CUDA graph could not hold."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -76,3 +79,17 @@ def test_the_recorder_sees_a_host_that_waits():
     with Recorder() as recorder:
         assert torch.ones(1).item() and torch.tensor([1]).nonzero().numel()
     assert recorder.names & set(WAITS)
+
+
+def test_a_finished_rollout_leaves_nothing_behind(adapter, monkeypatch):
+    streams, fill = [], static_sampling._Stream.fill
+    monkeypatch.setattr(
+        static_sampling._Stream, "fill", lambda stream: streams.append(weakref.ref(stream)) or fill(stream)
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        static_sampling.sample(adapter, rows(adapter, 2), SETTINGS, uniforms(1, 0, ["a", "b"], SETTINGS), 2)
+        assert streams and not any(stream() for stream in streams)
+    finally:
+        gc.enable()

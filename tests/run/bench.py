@@ -13,7 +13,7 @@ from vlrlcd.engine import Engine
 from vlrlcd.group import Group
 from vlrlcd.head import token_logps
 from vlrlcd.job import Job, prepare
-from vlrlcd.loader import GroupLoader
+from vlrlcd.loader import GroupLoader, RowCache
 from vlrlcd.methods import METHODS, Preference, Step, sample_candidates, sft_step
 from vlrlcd.prefix_branches import Branches, pack, predicting_states
 from vlrlcd.ranking.distribution import Scale
@@ -43,7 +43,7 @@ class Bench:
         job, config = self.job, self.config
         size = getattr(config, self.stage).prompts_per_step
         return GroupLoader(
-            job.adapter, job.templates, job.train, job.anchors.texts, size, config.run.seed, job.card.check
+            job.adapter, job.templates, job.train, job.anchors.texts, size, config.run.seed, job.card.check, RowCache()
         ).groups(step)
 
     def ranker(self) -> Ranker:

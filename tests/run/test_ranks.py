@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.run.jobs import config_of
 from vlrlcd.errors import UserError
 from vlrlcd.job import prepare
-from vlrlcd.loader import GroupLoader
+from vlrlcd.loader import GroupLoader, RowCache
 from vlrlcd.processes import ranks, start
 from vlrlcd.run_folder import RunFolder
 
@@ -44,7 +44,7 @@ def test_shares_are_disjoint_complete_and_of_one_length(size, count):
 def test_every_prompt_counts_once_per_epoch_on_any_number_of_processes(inputs, among, stage, count):
     among(0, 1)
     job = prepare(config_of(inputs))
-    loader = GroupLoader(job.adapter, job.templates, job.train, job.anchors.texts, 5, 0, True)
+    loader = GroupLoader(job.adapter, job.templates, job.train, job.anchors.texts, 5, 0, True, RowCache())
     for epoch in range(2):
         seen = []
         for step in range(epoch * loader.steps_per_epoch, (epoch + 1) * loader.steps_per_epoch):

@@ -37,7 +37,7 @@ def evaluate_checkpoint(config: Config, folder: Path) -> dict[str, Metric]:
     adapter, questions = prepare_questions(config)
     goal = Destination(folder, config.evaluation.split)
     made_with = ranks.once(lambda: depends_on(config, adapter, questions))
-    student = WholeStudent(adapter, config.model)
+    student = WholeStudent(adapter, config.model, config.engine.decoding)
     table = evaluate(student, config, questions, goal, config.evaluation.controls, made_with)
     if ranks.first():
         put_evaluation(folder / "eval.json", questions.card.name, config.evaluation.split, STAGE, table)

@@ -10,6 +10,7 @@ from deepspeed.accelerator import get_accelerator
 from model_adapters import ModelAdapter, PromptRow
 from vlrlcd import sampling, static_sampling
 from vlrlcd.config import ModelConfig
+from vlrlcd.engine.engine import decodes_statically
 from vlrlcd.student import DTYPES
 
 READ = ("*.safetensors", "*.bin", "*config.json", "tokenizer*", "vocab*", "*.model")
@@ -19,8 +20,13 @@ READ = ("*.safetensors", "*.bin", "*config.json", "tokenizer*", "vocab*", "*.mod
 class WholeStudent:
     """Answers as `vlrlcd.evaluation.answers.Student`."""
 
-    def __init__(self, adapter: ModelAdapter, settings: ModelConfig):
+    def __init__(self, adapter: ModelAdapter, settings: ModelConfig, decoding: str = "auto"):
         """Loads the weights.
+
+        Args:
+            adapter: of the checkpoint.
+            settings: its precision.
+            decoding: as `engine.decoding`.
 
         Raises:
             AdapterError: they are missing or broken.
@@ -28,6 +34,7 @@ class WholeStudent:
         self.adapter = adapter.load_model(DTYPES[settings.dtype])
         self.device = torch.device(get_accelerator().current_device_name() if torch.cuda.is_available() else "cpu")
         self.adapter.model.to(self.device).eval()
+        self._static = decodes_statically(decoding, self.device, in_step=False)
 
     def rollout(self) -> AbstractContextManager:
         return nullcontext()
@@ -35,10 +42,14 @@ class WholeStudent:
     def sample(
         self, rows: list[PromptRow], settings: sampling.SamplingSettings, uniforms_BKT: np.ndarray, width: int
     ) -> list:
-        """K draws per row: on a GPU `width` rows at a time, see `static_sampling.sample`, else all at once."""
-        if self.device.type == "cuda":
+        """K draws per row, `width` rows at a time, see `sampling.sample` and `static_sampling.sample`."""
+        if self._static:
             return static_sampling.sample(self.adapter, rows, settings, uniforms_BKT, width)
-        return sampling.sample(self.adapter, self.adapter.collate(rows), settings, uniforms_BKT)
+        drawn = []
+        for start in range(0, len(rows), width):
+            batch = self.adapter.collate(rows[start : start + width]).to(self.device)
+            drawn += sampling.sample(self.adapter, batch, settings, uniforms_BKT[start : start + width])
+        return drawn
 
 
 def files_on_disk(checkpoint: str) -> list[list]:
