@@ -23,6 +23,12 @@ TABLES = {
     "image tokens": [("--side", PATCH * side) for side in (8, 16, 24, 38, 54)],
     "answer tokens": [("--answer-tokens", value) for value in (16, 48, 128, 256, 512)],
 }
+VALUES = {
+    "candidates": lambda found: found["candidates"],
+    "image tokens": lambda found: (found["side"] // PATCH) ** 2,
+    "answer tokens": lambda found: found["answer_tokens"],
+}
+"""What each table's lines are named by."""
 PROCESSES = (1, 2)
 
 
@@ -60,11 +66,7 @@ def grown(name: str, runs: list[dict]) -> Iterator[str]:
     first, least = computed(runs[0]), predicted(runs[0])
     for found in runs:
         ours, prompts = found["ours"], found["prompts"]
-        value = {
-            "candidates": found["candidates"],
-            "image tokens": (found["side"] // PATCH) ** 2,
-            "answer tokens": found["answer_tokens"],
-        }[name]
+        value = VALUES[name](found)
         seconds, sampling = statistics.median(ours["step"]), statistics.median(ours["sample"])
         each = seconds / prompts / found["candidates"]
         growth = f"{computed(found) / first:.2f} | {predicted(found) / least:.2f}"
