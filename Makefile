@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
-# Debian's packages, and what npm brings: axe looks at whether everybody can use a page
+# missing ones are installed, each by itself: a machine's own node and Debian's npm exclude each other;
+# axe, which npm brings, looks at whether everybody can use a page
 BROWSER := chromium npm
 AXE := tests/browser/node_modules/axe-core/axe.min.js
 # on a CPU more threads than cores cost factors; a value of your own is left alone
@@ -20,8 +21,9 @@ test: .venv/installed browser
 
 # what opens the report in the tests; without it those tests fail and name this command
 browser:
-	@if test "$$(id -u)" = 0 && ! { command -v chromium && command -v npm; } >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(BROWSER); fi
+	@missing=; for name in $(BROWSER); do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
+	if test "$$missing" && test "$$(id -u)" = 0; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; fi
 	@test -e $(AXE) || npm ci --silent --no-audit --no-fund --prefix tests/browser || \
 		echo "the browser tests will fail: as root, apt-get install $(BROWSER), then make browser" >&2
 
