@@ -39,7 +39,9 @@ def test_recorded_logps_equal_teacher_forcing(adapter, stock, cases, monkeypatch
     for case, row in zip(cases, draws, strict=True):
         for answer in row:
             logprobs = stock.logprobs(stock.inputs(case), answer.tokens, adapter.placeholder_ids)[:-1]
-            close(torch.tensor(answer.logps), logprobs.gather(-1, torch.tensor(answer.ids)[:, None])[:, 0])
+            drawn = logprobs.gather(-1, torch.tensor(answer.ids)[:, None])[:, 0]
+            # the cached prefix and the whole text round differently, on each CPU in its own way
+            close(torch.tensor(answer.logps), drawn, tolerance=5e-5)
 
 
 @pytest.mark.check("sampling")

@@ -64,7 +64,7 @@ def test_a_training_split_without_answers(refusal, bad):
         assert re.search(r"test\.json, row 1.*anchor", said), said
 
 
-@pytest.mark.parametrize("processes", [0, pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("processes", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 def test_as_a_process(bad, processes):
     image_of(bad, 3).unlink()
     code, out, err = finish(start(inputs_of(bad), processes=processes))

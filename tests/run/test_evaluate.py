@@ -1,4 +1,4 @@
-"""scripts/evaluate.py as the real command."""
+"""scripts/evaluate.py: as processes what only processes show, the rest in this one."""
 
 import json
 import signal
@@ -15,17 +15,33 @@ from vlrlcd.scenes import release
 SHORT = ["--evaluation.limit=5", "--evaluation.resamples=50", "--sampling.max_new_tokens=6"]
 
 
+@pytest.fixture(scope="session")
+def known(checkpoint, scenes):
+    return [f"--config={CONFIG}", f"--model.checkpoint={checkpoint}", f"--data.root={scenes}", *SHORT]
+
+
 @pytest.fixture
-def evaluate(checkpoint, scenes):
-    def started(*arguments, processes=0, script="scripts/evaluate.py", data=scenes):
-        known = [f"--config={CONFIG}", f"--model.checkpoint={checkpoint}", f"--data.root={data}", *SHORT]
-        return launch(processes and deepspeed(processes), script, *known, *map(str, arguments))
+def evaluate(known):
+    """Starts it as processes."""
+
+    def started(*arguments, processes=0):
+        return launch(processes and deepspeed(processes), "scripts/evaluate.py", *known, *map(str, arguments))
 
     return started
 
 
-def evaluated(process):
-    code, out, err = finish(process)
+@pytest.fixture
+def evaluated(known, script, distributed, handlers):
+    """Runs it in this process; returns what it printed."""
+
+    def done(*arguments):
+        return printed(script("evaluate", *known, *arguments))
+
+    return done
+
+
+def printed(ended):
+    code, out, err = ended
     assert code == 0, err
     assert "Traceback" not in out + err
     return out
@@ -35,23 +51,28 @@ def figures(folder):
     return json.loads((folder / "eval.json").read_text())["aokvqa_mc"]["val"]["student"]
 
 
-def test_a_checkpoint_on_one_process_and_on_two(evaluate, tmp_path, scenes):
-    out = evaluated(evaluate("--output", tmp_path / "one"))
-    evaluated(evaluate("--output", tmp_path / "two", "--evaluation.prompts_per_pass=2", processes=2))
-    for said in ("accuracy", "blank images", "wrong images", "no image", "gain from sight", "majority answer"):
-        assert said in out
+@pytest.mark.slow
+def test_two_processes_find_what_one_finds(evaluate, tmp_path):
+    for count, folder in ((0, tmp_path / "one"), (2, tmp_path / "two")):
+        printed(finish(evaluate("--output", folder, "--evaluation.prompts_per_pass=2", processes=count)))
     assert figures(tmp_path / "one") == figures(tmp_path / "two")
     for name in ("predictions_val.json", "predictions_val.jsonl"):
         assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
+
+
+def test_what_a_checkpoint_answered_scores_the_same_as_a_file(evaluated, tmp_path, scenes):
+    out = evaluated("--output", tmp_path / "one")
+    for said in ("accuracy", "blank images", "wrong images", "no image", "gain from sight", "majority answer"):
+        assert said in out
     asked = [row["question_id"] for row in json.loads((scenes / "aokvqa_v1p0_val.json").read_text())[:5]]
     assert list(json.loads((tmp_path / "one/predictions_val.json").read_text())) == asked
 
-    scored = evaluated(evaluate("--predictions", tmp_path / "one/predictions_val.json"))
+    scored = evaluated("--predictions", tmp_path / "one/predictions_val.json")
     told = next(line for line in out.splitlines() if line.startswith("student  "))
     assert next(line for line in scored.splitlines() if line.startswith("student  ")).split()[1:6] == told.split()[1:6]
 
 
-def test_stopped_and_killed_it_goes_on(evaluate, tmp_path, checkpoint):
+def test_stopped_and_killed_it_goes_on(evaluate, evaluated, known, script, tmp_path):
     one_by_one = ("--evaluation.prompts_per_pass=1", "--output", tmp_path / "cut")
     log = tmp_path / "cut/answers/val.jsonl"
     for sent, reached in ((signal.SIGTERM, 3), (signal.SIGKILL, 12)):
@@ -64,17 +85,17 @@ def test_stopped_and_killed_it_goes_on(evaluate, tmp_path, checkpoint):
         assert code == (-signal.SIGKILL if sent == signal.SIGKILL else 130)
         assert sent == signal.SIGKILL or "the same command goes on" in out
     before = lines(log)
-    evaluated(evaluate(*one_by_one))
+    evaluated(*one_by_one)
     assert lines(log)[: len(before)] == before
-    evaluated(evaluate("--evaluation.prompts_per_pass=1", "--output", tmp_path / "whole"))
+    evaluated("--evaluation.prompts_per_pass=1", "--output", tmp_path / "whole")
     assert figures(tmp_path / "cut") == figures(tmp_path / "whole")
 
-    code, _, err = finish(evaluate(*one_by_one, "--sampling.max_new_tokens=7"))
+    code, _, err = script("evaluate", *known, *one_by_one, "--sampling.max_new_tokens=7")
     assert code == 2
     assert "val.jsonl holds answers with sampling.max_new_tokens = 6, and now it is 7: give another --output" in err
 
 
-def test_a_lora_adapter_is_evaluated_as_the_model_that_it_makes(evaluate, tmp_path, checkpoint):
+def test_a_lora_adapter_is_evaluated_as_the_model_that_it_makes(evaluated, tmp_path, checkpoint):
     adapter = adapter_for(checkpoint).load_model(torch.float32)
     torch.manual_seed(0)
     settings = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
@@ -83,14 +104,14 @@ def test_a_lora_adapter_is_evaluated_as_the_model_that_it_makes(evaluate, tmp_pa
     adapter.model = added.merge_and_unload()
     adapter.save(tmp_path / "merged")
     for name in ("lora", "merged"):
-        evaluated(evaluate(f"--model.checkpoint={tmp_path / name}", "--output", tmp_path / f"{name}-out"))
+        evaluated(f"--model.checkpoint={tmp_path / name}", "--output", tmp_path / f"{name}-out")
     answers = [lines(tmp_path / f"{name}-out/predictions_val.jsonl") for name in ("lora", "merged")]
     assert answers[0] == answers[1]
-    evaluated(evaluate("--output", tmp_path / "base"))
+    evaluated("--output", tmp_path / "base")
     assert lines(tmp_path / "base/predictions_val.jsonl") != answers[0]
 
 
-def test_bad_input_is_refused_before_the_weights_are_read(evaluate, tmp_path, scenes):
+def test_bad_input_is_refused_before_the_weights_are_read(known, script, distributed, tmp_path):
     (tmp_path / "p.json").write_text('{"stranger": {"multiple_choice": "red"}}')
     refused = {
         ("--evaluation.split=",): "evaluation.split is empty: name the split to evaluate on",
@@ -101,12 +122,12 @@ def test_bad_input_is_refused_before_the_weights_are_read(evaluate, tmp_path, sc
         ('--evaluation.controls=["sideways"]',): "sideways",
     }
     for flags, said in refused.items():
-        code, _, err = finish(evaluate(*flags))
+        code, _, err = script("evaluate", *known, *flags)
         assert code == 2 and said in err and "Traceback" not in err, err
 
 
-def test_grounding_is_measured_with_a_clip(evaluate, tmp_path):
-    evaluated(evaluate("--output", tmp_path, f"--evaluation.clip={ROOT / 'checkpoints/tiny-clip-scenes'}"))
+def test_grounding_is_measured_with_a_clip(evaluated, tmp_path):
+    evaluated("--output", tmp_path, f"--evaluation.clip={ROOT / 'checkpoints/tiny-clip-scenes'}")
     found = figures(tmp_path)
     assert found["clip_score"]["n"] == found["ref_clip_score"]["n"] == 5
     assert 0 <= found["clip_truncated"]["value"] <= 1

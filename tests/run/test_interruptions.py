@@ -75,6 +75,7 @@ def test_sigterm_and_ctrl_c_save_and_leave(here, tmp_path, handlers, uninterrupt
     assert_same_run(tmp_path / "it", uninterrupted("full"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_the_launcher_saves_too(here, tmp_path, handlers, uninterrupted):
     settings = {**here, **LONGER, "run.save_every": 0}
     process = start(settings, processes=1)

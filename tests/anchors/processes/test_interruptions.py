@@ -94,6 +94,7 @@ def test_two_collectors_at_once_share_the_work(stub, data, request):
     assert sum(shares) == PROMPTS and min(shares) > 50
 
 
+@pytest.mark.slow
 def test_the_survivor_of_two_asks_for_what_the_other_was_killed_over(stub, data, request):
     one, other = (collector(data, stub, **PACE) for _ in range(2))
     wait_for(one, data, 100)
@@ -174,6 +175,7 @@ def test_a_full_disk_is_a_clear_stop_and_the_store_still_opens(stub, data, tmp_p
         assert len(store) == PROMPTS
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow_is_a_clear_stop_too(stub, data):
     limited = ["bash", "-c", 'ulimit -f 300; exec "$@"', "bash", sys.executable]
     script = [str(ROOT / "scripts/collect_anchors.py"), *flags(data, stub, **PACE)]

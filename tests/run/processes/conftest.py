@@ -30,7 +30,7 @@ def run_cases(tmp_path_factory, checkpoint):
         job = {"checkpoint": str(checkpoint), "recording": recording, "cases": cases}
         (out / "job.json").write_text(json.dumps(job))
         code, _, err = finish(
-            launch(deepspeed(processes), "tests/run/processes/program.py", str(out / "job.json"), str(out)), 400
+            launch(deepspeed(processes), "tests/run/processes/program.py", str(out / "job.json"), str(out)), 900
         )
         assert code == 0, err
         return {name: results(out, name) for name in cases}

@@ -71,7 +71,8 @@ def test_killed_and_stopped_a_job_goes_on_to_the_same_bits(here, tmp_path, zero_
     assert lines(tmp_path / "it/samples.jsonl") == lines(tmp_path / "expected/samples.jsonl")
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
 def test_during_an_evaluation_too(here, tmp_path, sent):
     write_release(tmp_path / "scenes", "train", 12, seed=0)
     write_release(tmp_path / "scenes", "val", 600, seed=0)
@@ -95,8 +96,8 @@ def test_during_an_evaluation_too(here, tmp_path, sent):
     ("fault", "first_words"),
     [
         ("user", r"rank 1: error: row 7 is bad"),
-        ("bug", r"rank 1: Traceback"),
-        ("everyone", r"(rank 1: )?error: row 7 is bad"),
+        pytest.param("bug", r"rank 1: Traceback", marks=pytest.mark.slow),
+        pytest.param("everyone", r"(rank 1: )?error: row 7 is bad", marks=pytest.mark.slow),
     ],
 )
 def test_the_first_error_stands_on_top(fault, first_words):
@@ -110,6 +111,7 @@ def test_the_first_error_stands_on_top(fault, first_words):
     assert err.count("row 7 is bad") == 1
 
 
+@pytest.mark.slow
 def test_without_a_launcher_a_process_ends_by_itself_when_another_is_gone():
     environment = {**os.environ, "WORLD_SIZE": "2", "LOCAL_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
     environment |= {"MASTER_PORT": str(free_port()), "LOCAL_RANK": "0"}

@@ -6,8 +6,10 @@ import torch
 from model_adapters import adapter_for
 from tests.run.bench import Bench
 from tests.run.jobs import config_of, largest_gap
+from tests.run.processes.conftest import ZEROS
 from tests.run.processes.program import STEPS, record
 
+pytestmark = pytest.mark.slow
 EIGHT = {
     "stage1.prompts_per_step": 8,
     "stage2.prompts_per_step": 8,
@@ -17,13 +19,8 @@ EIGHT = {
     "evaluation.split": "",
 }
 TUNINGS = ["full", "lora"]
-OFTEN, RARELY = ["zero2", "zero3"], ["zero0", "zero1", "zero2_offload", "zero3_offload"]
-OFTEN_SPLIT = [("zero2", 3), ("zero3", 1)]
-RARELY_SPLIT = [("zero0", 1), ("zero0", 3), ("zero2", 1), ("zero3", 3)]
-
-
-def slow(values):
-    return [pytest.param(*(v if isinstance(v, tuple) else (v,)), marks=pytest.mark.slow) for v in values]
+SPLIT = [("zero0", 1), ("zero0", 3), ("zero2", 1), ("zero2", 3), ("zero3", 1), ("zero3", 3)]
+"""ZeRO file and prompts per pass."""
 
 
 @pytest.fixture(scope="module")
@@ -34,32 +31,27 @@ def recording(inputs, checkpoint, distributed):
 
 @pytest.fixture(scope="module")
 def found(recording, run_cases, case):
-    """(process count, case) to what program.py found; the cases of a count that are not slow run in one launch."""
+    """(process count, case) to what program.py found; the cases of a count run in one launch."""
 
     def with_eight(zero, more=None, **rest):
         return case(zero, {**EIGHT, **(more or {})}, **rest)
 
-    def both(zeros, per_pass):
-        plain = {f"{zero}-{t}": with_eight(zero, {"model.tuning": t}) for zero in zeros for t in TUNINGS}
-        split = {f"{z}-full-by-{n}": with_eight(z, {"engine.prompts_per_pass": n}) for z, n in per_pass}
-        return plain | split
-
+    shared = {
+        **{f"{zero}-{t}": with_eight(zero, {"model.tuning": t}) for zero in ZEROS for t in TUNINGS},
+        **{f"{z}-full-by-{n}": with_eight(z, {"engine.prompts_per_pass": n}) for z, n in SPLIT},
+    }
     two = {
         # about seven tokens to a chunk: the processes have different numbers of chunks
         "zero3-full-chunked": with_eight("zero3", chunk_logits=7 * 360),
         "zero3-full-recomputed": with_eight("zero3", {"model.activation_checkpointing": "true"}),
         **{f"zero3-{how}": with_eight("zero3", {"engine.gather": how}, samples=True) for how in ("always", "never")},
     }
-    reference, often, rarely = both(["zero0"], []), both(OFTEN, OFTEN_SPLIT), both(RARELY, RARELY_SPLIT)
-    launches = [(1, reference), (2, often | two), (1, often | rarely), (2, rarely)]
-    results = {}
+    launches, results = {1: shared, 2: shared | two}, {}
 
     def result(processes, name):
-        cases = next(cases for count, cases in launches if count == processes and name in cases)
-        if (processes, name) not in results:
-            of = run_cases(processes, cases, recording)
-            results.update({(processes, each): value for each, value in of.items()})
-        return results[processes, name]
+        if processes not in results:
+            results[processes] = run_cases(processes, launches[processes], recording)
+        return results[processes][name]
 
     return result
 
@@ -90,15 +82,15 @@ def test_the_reference_learns_something(found, checkpoint, tuning):
     assert largest_gap(before.values(), (weights[name] for name in before)) > 5e-4
 
 
-@pytest.mark.parametrize("processes", [*slow([1]), 2])
+@pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("tuning", TUNINGS)
-@pytest.mark.parametrize("zero", [*OFTEN, *slow(RARELY)])
+@pytest.mark.parametrize("zero", ZEROS)
 def test_every_stage_and_count_equals_one_process_without_zero(found, processes, zero, tuning):
     assert_same(found(processes, f"{zero}-{tuning}"), found(1, f"zero0-{tuning}"))
 
 
-@pytest.mark.parametrize("processes", [*slow([1]), 2])
-@pytest.mark.parametrize(("zero", "per_pass"), [*OFTEN_SPLIT, *slow(RARELY_SPLIT)])
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(("zero", "per_pass"), SPLIT)
 def test_accumulated_passes_equal_one_pass(found, processes, zero, per_pass):
     assert_same(found(processes, f"{zero}-full-by-{per_pass}"), found(1, "zero0-full"))
 
