@@ -14,6 +14,7 @@ from vlrlcd.config import Config, learning_rate
 from vlrlcd.engine import Engine
 from vlrlcd.group import Group
 from vlrlcd.methods import Preference
+from vlrlcd.passes import PassLimit
 from vlrlcd.ranking.distribution import Scale
 from vlrlcd.ranking.rank import Ranker
 from vlrlcd.student import Student
@@ -44,7 +45,7 @@ class OurSide:
         self.adapter = prompts.adapter.take(random_model(prompts.adapter.config, device, prompts.workload.dtype))
         student = Student(self.adapter, self.config.model, with_reference=True, seed=0)
         self.engine = Engine(student, self.config, learning_rate(self.config, "stage2"), steps=1000)
-        ranker = Ranker(prompts.templates, self.config.ranking, 0, self.config.engine.prompts_per_pass)
+        ranker = Ranker(prompts.templates, self.config.ranking, 0, PassLimit.of(self.config.engine))
         self.preference = Preference(self.engine, self.config, ranker, Scale(1.0, 1.0), Clock())
         self.seconds: Counter[str] = Counter()
         self.tokens, self.steps = 0, 0

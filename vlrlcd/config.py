@@ -323,6 +323,8 @@ class EngineConfig:
     Attributes:
         deepspeed: a DeepSpeed JSON; its "auto" values are filled from here.
         prompts_per_pass: prompts that go through the model at once in each process; more are accumulated.
+        tokens_per_pass: tokens, padding counted, that a learning or ranking pass may have; 0 is no limit. A group that
+            alone has more is learned from in pieces, exactly, for one more forward pass of that step.
         gather: ZeRO stage 3 only: whether sampling gathers the whole student once per rollout (always), runs on the
             sharded one (never), or gathers if an estimate says that it fits (auto).
         decoding: static samples in shapes that never change, captured as a CUDA graph on a GPU; shrinking leaves out
@@ -334,6 +336,7 @@ class EngineConfig:
 
     deepspeed: str = "configs/deepspeed/zero0.json"
     prompts_per_pass: int = 16
+    tokens_per_pass: int = 0
     gather: Literal["auto", "always", "never"] = "auto"
     decoding: Literal["auto", "static", "shrinking"] = "auto"
     gradient_clipping: float = 1.0

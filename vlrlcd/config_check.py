@@ -40,6 +40,7 @@ def check(config: Config) -> None:
         "model.max_pixels": config.model.max_pixels,
         "data.train_limit": config.data.train_limit,
         "evaluation.limit": config.evaluation.limit,
+        "engine.tokens_per_pass": config.engine.tokens_per_pass,
         "run.save_every": config.run.save_every,
         "ranking.probe_every": config.ranking.probe_every,
         "stage1.learning_rate": config.stage1.learning_rate,

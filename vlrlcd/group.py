@@ -86,11 +86,6 @@ def copies(groups: list[Group], device: torch.device) -> Tensor:
     return padded(flat, groups, 0.0)
 
 
-def passes(items: list, size: int) -> list[list]:
-    """The items in runs of at most `size`, each for one pass through the model."""
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
 def weights(groups: list[Group]) -> Tensor:
     """The weight of each group, `[B]` on the CPU."""
     return torch.tensor([group.weight for group in groups])

@@ -17,12 +17,14 @@ from vlrlcd.ranking.signal import signal_strength
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one group: loss without KL, KL, the largest gap of sampling to training log-probs, log q by candidate."""
+    """Of one group: loss without KL, KL, the largest gap of sampling to training log-probs, log q by candidate, and in
+    how many pieces it was learned from."""
 
     loss: float
     kl: float
     logp_gap: float
     log_q_K: Tensor
+    pieces: int
 
 
 def group_record(group: Group, ranking: Ranking, row: int, outcome: Outcome, step: int) -> dict:
@@ -53,6 +55,7 @@ def group_record(group: Group, ranking: Ranking, row: int, outcome: Outcome, ste
         "preference_loss": outcome.loss,
         "kl": outcome.kl,
         "logp_gap": outcome.logp_gap,
+        "pieces": outcome.pieces,
         "effective_k_d": effective_size(log_d_K[None]).item(),
         "effective_k_q": effective_size(log_q_K[None]).item(),
         "candidates": [
@@ -92,6 +95,7 @@ def preference_figures(records: list[dict], beta: float) -> dict[str, float | No
         "mean_length": sum(c["copies"] * c["tokens"] for c in candidates) / drawn,
         "distinct_share": len(candidates) / drawn,
         "drawn": drawn,
+        "split_share": fmean(record["pieces"] > 1 for record in records),
         **signal_strength(sampled),
     }
 

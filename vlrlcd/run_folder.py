@@ -26,7 +26,8 @@ from vlrlcd.tracking import trackers_for
 STREAMS = ("metrics.jsonl", "samples.jsonl")
 MAY_CHANGE = {
     *("run.name", "run.root", "run.resume", "run.save_every", "run.trackers"),
-    *("engine.prompts_per_pass", "evaluation.prompts_per_pass", "model.activation_checkpointing", "engine.gather"),
+    *("engine.prompts_per_pass", "engine.tokens_per_pass", "evaluation.prompts_per_pass"),
+    *("model.activation_checkpointing", "engine.gather"),
     *("teacher.base_url", "teacher.api_key_env", "teacher.api_key_file", "teacher.allow_plain_http"),
     *("teacher.concurrency", "teacher.requests_per_minute", "teacher.tokens_per_minute", "teacher.timeout_s"),
     *("teacher.attempts", "teacher.max_tokens_field", "teacher.prices", "teacher.device_map", "anchors.store"),

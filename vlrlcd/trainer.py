@@ -19,6 +19,7 @@ from vlrlcd.judging.judges import Judge, open_judge
 from vlrlcd.loader import GroupLoader, RowCache, groups_ahead, shuffled_anchors
 from vlrlcd.memory import peak_bytes
 from vlrlcd.methods import METHODS, Preference, Step, sample_candidates, sft_step, warm_up
+from vlrlcd.passes import PassLimit
 from vlrlcd.processes import ranks
 from vlrlcd.processes.start import start_processes
 from vlrlcd.processes.stopping import Stopped, listen, stop_asked, stop_if_asked
@@ -230,7 +231,7 @@ class Trainer:
 
     def _ranker(self) -> Ranker:
         config = self.config
-        return Ranker(self.job.templates, config.ranking, config.run.seed, config.engine.prompts_per_pass)
+        return Ranker(self.job.templates, config.ranking, config.run.seed, PassLimit.of(config.engine))
 
     def _engine(self, checkpoint: str | Path, stage: str) -> Engine:
         with self.clock("start"):

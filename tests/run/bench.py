@@ -15,6 +15,7 @@ from vlrlcd.head import token_logps
 from vlrlcd.job import Job, prepare
 from vlrlcd.loader import GroupLoader, RowCache
 from vlrlcd.methods import METHODS, Preference, Step, sample_candidates, sft_step
+from vlrlcd.passes import PassLimit
 from vlrlcd.prefix_branches import Branches, pack, predicting_states
 from vlrlcd.ranking.distribution import Scale
 from vlrlcd.ranking.rank import Ranker
@@ -48,7 +49,7 @@ class Bench:
 
     def ranker(self) -> Ranker:
         config = self.config
-        return Ranker(self.job.templates, config.ranking, config.run.seed, config.engine.prompts_per_pass)
+        return Ranker(self.job.templates, config.ranking, config.run.seed, PassLimit.of(config.engine))
 
     def gradient(self, step: int = 0) -> Step:
         """Everything of a step but the optimiser's move."""

@@ -125,8 +125,11 @@ def test_ppo_fits_its_value_head_to_the_reward_and_exports_none_of_it(bench):
     for update in range(60):
         preference.learn(groups, 0)
         tried.engine.step(min(update, 5))
-    answers, _ = preference._pass(groups, first=0)
-    values_G = answers.branches.sum_per_branch(answers.values_N.detach()) / answers.branches.lengths_G
+    batch = tried.engine.adapter.collate([group.row for group in groups])
+    branches = pack([[candidate.tokens for candidate in group.candidates] for group in groups])
+    reference_NH, _ = tried.engine.run("reference_states", batch, branches)
+    values_N = tried.engine.run("learned", batch, branches, reference_NH)[2].detach()
+    values_G = branches.sum_per_branch(values_N) / branches.lengths_G
     assert (values_G - reward).abs().mean() < 0.5 * reward.abs().mean()
     assert not any("value" in name for name in tried.engine.plain_weights())
 

@@ -49,6 +49,26 @@ def test_accumulated_prompts_are_prompts_in_one_pass(bench, stage, name, size):
     assert norms[0] > 1e-3
 
 
+@pytest.mark.parametrize("method", ["ldl_grpo", "anchor_grpo", "anchorrank_dpo"])
+def test_groups_that_do_not_fit_are_learned_in_pieces(bench, method):
+    def learned(tokens):
+        one = bench(engine__prompts_per_pass=8, engine__tokens_per_pass=tokens, stage2__method=method)
+        preference, groups = one.preference(), one.groups()
+        preference.draw(groups, 0)
+        preference.rank(groups, 0)
+        return preference.learn(groups, 0).figures, preference.gradient, one.gradients()
+
+    figures, at_once, expected = learned(0)
+    assert len(at_once.parts) == 1 and figures["split_share"] == 0
+    sizes = [piece.size for piece in at_once.pieces]
+    for tokens, split in ((2 * max(s.tokens for s in sizes), False), (max(s.prefix for s in sizes) + 5, True)):
+        told, gradient, found = learned(tokens)
+        assert len(gradient.parts) > 2
+        assert (told["split_share"] > 0.5) == split
+        assert told["loss"] == pytest.approx(figures["loss"], abs=1e-6)
+        assert gap_to_largest(expected, found) < 1e-5
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_accumulation_leads_to_the_same_weights(bench, stage):
     at_once, parts = bench(stage, engine__prompts_per_pass=8), bench(stage, engine__prompts_per_pass=2)

@@ -23,7 +23,7 @@ STAGE2 = STAGE1 | {
         "truncated_share",
         "mean_length",
     ),
-    *("distinct_share", "drawn", "auc", "auc_pooled", "spearman", "candidate_accuracy"),
+    *("distinct_share", "drawn", "split_share", "auc", "auc_pooled", "spearman", "candidate_accuracy"),
 }
 PHASES = {"stage1": {"load", "train", "optimise"}, "stage2": {"load", "sample", "rank", "train", "optimise"}}
 MEASURED = {

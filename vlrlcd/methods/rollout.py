@@ -2,13 +2,14 @@
 
 from vlrlcd.config import Config
 from vlrlcd.engine import Engine
-from vlrlcd.group import Group, fold, passes
+from vlrlcd.group import Group, fold
+from vlrlcd.passes import in_order
 from vlrlcd.sampling import SamplingSettings, uniforms
 
 
 def look(engine: Engine, config: Config, groups: list[Group]) -> None:
     """Puts image features in the place of the groups' pixels; for a student that `looks_once`."""
-    for part in passes(groups, config.engine.prompts_per_pass):
+    for part in in_order(groups, config.engine.prompts_per_pass):
         rows = [group.row for group in part]
         features = engine.run("look", engine.adapter.collate(rows))
         for group, row in zip(part, engine.adapter.seen(rows, features), strict=True):

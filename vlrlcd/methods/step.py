@@ -6,7 +6,8 @@ from vlrlcd import losses
 from vlrlcd.clock import Clock
 from vlrlcd.config import Config
 from vlrlcd.engine import Engine
-from vlrlcd.group import Group, passes, weights
+from vlrlcd.group import Group, weights
+from vlrlcd.passes import PassLimit, packed, size_of
 from vlrlcd.prefix_branches import pack
 from vlrlcd.processes import ranks
 
@@ -24,7 +25,8 @@ def sft_step(engine: Engine, config: Config, groups: list[Group], clock: Clock) 
     """Gradient of the cross-entropy on the anchors [paper, stage I]."""
     with clock("train"):
         tokens = ranks.summed(sum(len(group.anchor_tokens) * group.weight for group in groups))
-        parts, total = passes(groups, config.engine.prompts_per_pass), 0.0
+        sizes, total = [size_of(group.row.ids, [group.anchor_tokens]) for group in groups], 0.0
+        parts = [[groups[i] for i in part] for part in packed(sizes, PassLimit.of(config.engine))]
         for part in parts:
             branches = pack([[group.anchor_tokens] for group in part])
             logps_N = engine.run("logps", engine.adapter.collate([group.row for group in part]), branches)

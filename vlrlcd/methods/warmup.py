@@ -12,12 +12,13 @@ from torch.nn.functional import softplus
 
 from vlrlcd.config import Config
 from vlrlcd.engine import Engine
-from vlrlcd.group import Group, copies, passes
+from vlrlcd.group import Group, copies
 from vlrlcd.methods.rollout import sample_candidates
+from vlrlcd.passes import packed, size_of
 from vlrlcd.prefix_branches import pack
 from vlrlcd.processes import ranks
 from vlrlcd.ranking.rank import Ranker, score
-from vlrlcd.ranking.scorers import SCORERS
+from vlrlcd.ranking.scorers import SCORERS, JudgePrompt
 
 
 def warm_up(engine: Engine, config: Config, ranker: Ranker, groups: list[Group], step: int) -> float:
@@ -34,8 +35,11 @@ def warm_up(engine: Engine, config: Config, ranker: Ranker, groups: list[Group],
     positive = ranks.summed((softplus(-anchor_B) * weight_B).sum().item()) / anchors
     as_negative = ranks.summed((softplus(anchor_B) * weight_B).sum().item()) / anchors
     negative = ranks.summed((softplus(unlabelled_BK) * drawn_BK).sum().item()) / drawn - prior * as_negative
-    for part in passes(groups, ranker.prompts_per_pass):
-        z_G, positive_G, share_G = _verdicts(engine, ranker, part, anchors, drawn)
+    layout = SCORERS["verdict"].layout
+    prompts = [layout(engine.adapter, ranker.templates, group) for group in groups]
+    for part in packed([size_of(prompt.row.ids, prompt.branches) for prompt in prompts], ranker.limit):
+        of = [(groups[i], prompts[i]) for i in part]
+        z_G, positive_G, share_G = _verdicts(engine, of, anchors, drawn)
         loss = prior * (softplus(-z_G) * positive_G).sum()
         if negative > 0:
             loss = loss + (softplus(z_G) * (share_G - prior * positive_G)).sum()
@@ -44,13 +48,14 @@ def warm_up(engine: Engine, config: Config, ranker: Ranker, groups: list[Group],
 
 
 def _verdicts(
-    engine: Engine, ranker: Ranker, part: list[Group], anchors: float, drawn: float
+    engine: Engine, part: list[tuple[Group, JudgePrompt]], anchors: float, drawn: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Log-odds of every branch with gradient, its share of the anchors and its share of the drawn answers, `[G]`."""
-    scorer = SCORERS["verdict"]
-    prompts = [scorer.layout(engine.adapter, ranker.templates, group) for group in part]
-    batch, branches = engine.adapter.collate([p.row for p in prompts]), pack([p.branches for p in prompts])
-    z_G = scorer.reading(engine.adapter)(engine.run("last_logprobs", batch, branches))
-    rows = [([0.0] * len(g.candidates) + [g.weight], [c.copies * g.weight for c in g.candidates] + [0.0]) for g in part]
+    batch = engine.adapter.collate([prompt.row for _, prompt in part])
+    branches = pack([prompt.branches for _, prompt in part])
+    z_G = SCORERS["verdict"].reading(engine.adapter)(engine.run("last_logprobs", batch, branches))
+    rows = [
+        ([0.0] * len(g.candidates) + [g.weight], [c.copies * g.weight for c in g.candidates] + [0.0]) for g, _ in part
+    ]
     positive_G, drawn_G = (torch.tensor([x for row in rows for x in row[i]], device=z_G.device) for i in (0, 1))
     return z_G, positive_G / anchors, drawn_G / drawn

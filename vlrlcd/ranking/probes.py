@@ -7,7 +7,8 @@ import torch
 from vlrlcd.data.encode import encode
 from vlrlcd.engine import Engine
 from vlrlcd.evaluation.controls import blank_images
-from vlrlcd.group import Group, passes
+from vlrlcd.group import Group
+from vlrlcd.passes import in_order
 from vlrlcd.prefix_branches import pack
 from vlrlcd.processes import ranks
 from vlrlcd.ranking.rank import Ranker, score
@@ -21,7 +22,7 @@ def image_gain(engine: Engine, ranker: Ranker, groups: list[Group]) -> float | N
     if not ranks.any_of(any(group.example.images for group in groups)):
         return None
     gained, tokens = 0.0, 0.0
-    for part in passes(groups, ranker.prompts_per_pass):
+    for part in in_order(groups, ranker.limit.prompts):
         rows = [_blank_row(engine, ranker, group) for group in part]
         branches = pack([[candidate.tokens for candidate in group.candidates] for group in part])
         logps_N = engine.run("score_logps", engine.adapter.collate(rows), branches, False).cpu()

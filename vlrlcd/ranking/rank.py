@@ -12,6 +12,7 @@ from vlrlcd.draws import generator
 from vlrlcd.engine import Engine
 from vlrlcd.group import Group, copies, padded
 from vlrlcd.judging.judges import Judge
+from vlrlcd.passes import PassLimit, packed, size_of
 from vlrlcd.prefix_branches import pack
 from vlrlcd.ranking.distribution import Scale, label_distribution, tied
 from vlrlcd.ranking.scorers import SCORERS, mean_logps
@@ -24,7 +25,7 @@ class Ranker:
     templates: Templates
     settings: RankingConfig
     seed: int
-    prompts_per_pass: int
+    limit: PassLimit
     judge: Judge | None = None
 
 
@@ -102,16 +103,17 @@ def score(engine: Engine, ranker: Ranker, groups: list[Group], scorer_name: str)
     """Scores of the candidates `[B, K]` and of the anchor `[B]`, float32 on the CPU."""
     scorer, adapter = SCORERS[scorer_name], engine.adapter
     frozen = ranker.settings.evaluator == "frozen"
-    per_branch = []
-    for start in range(0, len(groups), ranker.prompts_per_pass):
-        part = groups[start : start + ranker.prompts_per_pass]
-        prompts = [scorer.layout(adapter, ranker.templates, group) for group in part]
-        batch, branches = adapter.collate([p.row for p in prompts]), pack([p.branches for p in prompts])
+    prompts = [scorer.layout(adapter, ranker.templates, group) for group in groups]
+    per_branch: list[Tensor] = [torch.empty(0)] * len(groups)
+    for part in packed([size_of(prompt.row.ids, prompt.branches) for prompt in prompts], ranker.limit):
+        batch = adapter.collate([prompts[i].row for i in part])
+        branches = pack([prompts[i].branches for i in part])
         if scorer.reading is None:
             scores_G = mean_logps(engine.run("score_logps", batch, branches, frozen).cpu(), branches)
         else:
             scores_G = scorer.reading(adapter)(engine.run("score_last", batch, branches, frozen)).cpu()
-        per_branch += scores_G.split([len(p.branches) for p in prompts])
+        for i, own in zip(part, scores_G.split([len(prompts[i].branches) for i in part]), strict=True):
+            per_branch[i] = own
     g_G = torch.cat([scores[:-1] for scores in per_branch])
     return padded(g_G, groups, 0.0), torch.stack([scores[-1] for scores in per_branch])
 
