@@ -43,6 +43,8 @@ def found(recording, run_cases, case):
     two = {
         # about seven tokens to a chunk: the processes have different numbers of chunks
         "zero3-full-chunked": with_eight("zero3", chunk_logits=7 * 360),
+        # the processes have different numbers of pieces
+        "zero3-full-in pieces": with_eight("zero3", {"engine.tokens_per_pass": 130}),
         "zero3-full-recomputed": with_eight("zero3", {"model.activation_checkpointing": "true"}),
         **{f"zero3-{how}": with_eight("zero3", {"engine.gather": how}, samples=True) for how in ("always", "never")},
     }
@@ -100,8 +102,8 @@ def test_student_and_frozen_reference_are_sharded_alike(found):
     assert found(2, "zero3-full")["json"]["held"] == pytest.approx([0.5, 0.5], abs=0.01)
 
 
-@pytest.mark.parametrize("way", ["chunked", "recomputed"])
-def test_a_sharded_head_in_chunks_and_recomputed_layers_change_nothing(found, way):
+@pytest.mark.parametrize("way", ["chunked", "in pieces", "recomputed"])
+def test_a_sharded_head_in_chunks_groups_in_pieces_and_recomputed_layers_change_nothing(found, way):
     assert_same(found(2, f"zero3-full-{way}"), found(1, "zero0-full"))
 
 
