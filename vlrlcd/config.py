@@ -377,18 +377,21 @@ class RunConfig:
     Attributes:
         name: folder under root; empty takes the configuration's file name, then NAME-2, NAME-3, ...
         root: where runs are kept.
-        resume: go on with the named run from its last checkpoint.
+        resume: go on with the named run from its last whole checkpoint; auto begins it where there is none yet, for a
+            job that a cluster may stop and start again with the same command.
         seed: of every draw.
         save_every: optimiser steps between checkpoints; 0 saves at the end of a stage only.
+        keep_checkpoints: how many of them stay; a damaged one is passed over for the one before it.
         trackers: where else figures go: tensorboard into the run's folder; wandb and trackio where they are installed,
             which send them wherever you have set them up to.
     """
 
     name: str = ""
     root: str = "runs"
-    resume: bool = False
+    resume: bool | Literal["auto"] = False
     seed: int = 0
     save_every: int = 50
+    keep_checkpoints: int = 2
     trackers: list[Tracker] = field(default_factory=lambda: ["tensorboard"])
 
 

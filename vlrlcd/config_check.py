@@ -24,6 +24,7 @@ def check(config: Config) -> None:
         "evaluation.resamples": config.evaluation.resamples,
         "model.lora_alpha": config.model.lora_alpha,
         "eyes.batch_size": config.eyes.batch_size,
+        "run.keep_checkpoints": config.run.keep_checkpoints,
         **_values(config, "max_tokens", "concurrency", "timeout_s", "attempts"),
     }
     not_negative = {

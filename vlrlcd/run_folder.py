@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import yaml
 
+from vlrlcd.checkpoints import PLACE, last_whole
 from vlrlcd.cli import to_dict
 from vlrlcd.config import Config, JudgeConfig
 from vlrlcd.errors import UserError
@@ -25,7 +26,7 @@ from vlrlcd.tracking import trackers_for
 
 STREAMS = ("metrics.jsonl", "samples.jsonl")
 MAY_CHANGE = {
-    *("run.name", "run.root", "run.resume", "run.save_every", "run.trackers"),
+    *("run.name", "run.root", "run.resume", "run.save_every", "run.keep_checkpoints", "run.trackers"),
     *("engine.prompts_per_pass", "engine.tokens_per_pass", "evaluation.prompts_per_pass"),
     *("model.activation_checkpointing", "engine.gather"),
     *("teacher.base_url", "teacher.api_key_env", "teacher.api_key_file", "teacher.allow_plain_http"),
@@ -80,18 +81,32 @@ class RunFolder:
         return self.path
 
     def _found_place(self) -> dict[str, Any]:
-        place = self._read("place.json") or {"stage": "stage1", "step": 0, "tag": None}
-        for name, now in self.layout.items() if place["tag"] else ():
+        place = self._read(PLACE) or {"stage": "stage1", "step": 0, "tag": None}
+        if place["tag"]:
+            self._refuse_another_layout(place)
+            place = self._whole(place)
+        for name in STREAMS:
+            if self._length(name) > (keep := place.get("lengths", {}).get(name, 0)):
+                os.truncate(self.path / name, keep)
+        return place
+
+    def _refuse_another_layout(self, place: dict[str, Any]) -> None:
+        for name, now in self.layout.items():
             # older runs recorded less of it
             if (before := place.get("layout", {}).get(name, now)) != now:
                 raise UserError(
                     f"{self.checkpoints / place['tag']} was written with {name} = {before}, and now it is {now}: "
                     "resume as the run was started."
                 )
-        for name in STREAMS:
-            if self._length(name) > (keep := place.get("lengths", {}).get(name, 0)):
-                os.truncate(self.path / name, keep)
-        return place
+
+    def _whole(self, place: dict[str, Any]) -> dict[str, Any]:
+        """The place of the last checkpoint that is whole."""
+        found, said = last_whole(self.checkpoints, place)
+        if found is None:
+            raise UserError(f"{said}: restore it from a copy, or start a new run.")
+        if said:
+            print(f"{said}: going on from {found['tag']}")
+        return found
 
     @property
     def name(self) -> str:
@@ -124,7 +139,9 @@ class RunFolder:
         """Records where to go on, in one step."""
         lengths = {name: self._length(name) for name in STREAMS}
         self.place = {**place, "layout": self.layout, "lengths": lengths}
-        self._write("place.json", self.place)
+        if tag := place.get("tag"):
+            self._write(f"{self.checkpoints.name}/{tag}/{PLACE}", self.place)
+        self._write(PLACE, self.place)
 
     def record(self, **facts: Any) -> None:
         """Adds facts to run.json."""
@@ -167,9 +184,10 @@ class RunFolder:
     def _write(self, name: str, content: Any) -> None:
         if not ranks.first():
             return
-        partial = self.path / f".{name}.partial"
+        path = self.path / name
+        partial = path.with_name(f".{path.name}.partial")
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(partial, self.path / name)
+        os.replace(partial, path)
 
 
 def provenance() -> dict[str, Any]:
@@ -208,9 +226,9 @@ def folder_for(config: Config, default_name: str) -> Path:
         free = (default_name if n == 1 else f"{default_name}-{n}" for n in range(1, 10**6))
         return next(root / candidate for candidate in free if not (root / candidate).exists())
     exists = (root / name / "config.yaml").exists()
-    if exists and not config.run.resume:
+    if exists and config.run.resume is False:
         raise UserError(f"{root / name} exists: add --run.resume=true to go on with it, or choose another run.name.")
-    if config.run.resume and not exists:
+    if config.run.resume is True and not exists:
         raise UserError(f"{root / name} holds no run to resume: check run.name, or leave run.resume out to start it.")
     return root / name
 

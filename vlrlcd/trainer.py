@@ -1,5 +1,6 @@
 """The two stages, as one loop."""
 
+import math
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from transformers.utils import logging as transformers_logging
 
+from vlrlcd.checkpoints import drop_all_but
 from vlrlcd.clock import Clock
 from vlrlcd.config import Config, learning_rate, used_stages
 from vlrlcd.engine import Engine
@@ -31,6 +33,7 @@ from vlrlcd.run_folder import RunFolder, folder_for
 from vlrlcd.student import DTYPES, Student, student_adapter
 from vlrlcd.summary import print_results, print_stage, print_start
 
+SHOWN_PROMPTS = 20
 OneStep = Callable[[list[Group], int, int], Step]
 """(groups, step, update within the step) to the gradient of an update."""
 
@@ -178,8 +181,10 @@ class Trainer:
                 groups = next(ahead)
             for update in range(self.updates[stage]):
                 done = one_step(groups, step, update)
+                self._refuse_what_is_not_finite(stage, step, done, groups)
                 with self.clock("optimise"):
                     rate, norm = engine.step(step * self.updates[stage] + update)
+                norm = self._finite(stage, step, norm, groups)
             self._log(bar, stage, step, done, rate, norm, self.clock.seconds - before)
             due = self.config.run.save_every and (step + 1) % self.config.run.save_every == 0
             stop = stop_asked()
@@ -189,6 +194,31 @@ class Trainer:
             if stop:
                 raise Stopped
         bar.close()
+
+    def _refuse_what_is_not_finite(self, stage: str, step: int, done: Step, groups: list[Group]) -> None:
+        """Before the weights move: a loss that is no number, with the prompts that it came from. Collective."""
+        if math.isfinite(done.figures["loss"]):
+            return
+        bad = [line["id"] for line in done.samples if not math.isfinite(line["preference_loss"] + line["kl"])]
+        self._diverged(stage, step, f"the loss is {done.figures['loss']}", bad, groups)
+
+    def _finite(self, stage: str, step: int, norm: float | None, groups: list[Group]) -> float | None:
+        """The norm of a gradient; None where there is none, or where loss scaling left the step out. Collective."""
+        if norm is None or math.isfinite(norm):
+            return norm
+        if self.config.model.dtype != "float16":
+            self._diverged(stage, step, f"the gradient's norm is {norm}", [], groups)
+        return None
+
+    def _diverged(self, stage: str, step: int, said: str, bad: list[str], groups: list[Group]) -> None:
+        ids = bad or ranks.collected([group.example.id for group in groups if group.weight])
+        shown = ", ".join(ids[:SHOWN_PROMPTS]) + (f" and {len(ids) - SHOWN_PROMPTS} more" * (len(ids) > SHOWN_PROMPTS))
+        tag = self.folder.place["tag"]
+        kept = f"{self.folder.checkpoints / tag} is from before it" if tag else "there is no checkpoint yet"
+        raise UserError(
+            f"{stage}, step {step}: {said}, with the prompts {shown}; {kept}. Look at these rows, and begin a new run "
+            f"with a lower {stage}.learning_rate, or with model.dtype=float32 if this one was in half precision."
+        )
 
     def _scale(self, engine: Engine) -> Scale:
         """tau and gamma as configured, as calibrated before, or calibrated now."""
@@ -276,12 +306,11 @@ class Trainer:
         ranks.once(lambda: shutil.rmtree(self.folder.checkpoints, ignore_errors=True))
 
     def _save(self, engine: Engine, stage: str, step: int) -> None:
-        tag, old = f"{stage}-{step:06}", self.folder.place["tag"]
+        tag, kept = f"{stage}-{step:06}", self.config.run.keep_checkpoints
         with self.clock("save"):
             engine.save(self.folder.checkpoints, tag)
             self._stand_at(**{**self.folder.place, "stage": stage, "step": step, "tag": tag})
-            if old and old != tag:
-                ranks.once(lambda: shutil.rmtree(self.folder.checkpoints / old, ignore_errors=True))
+            ranks.once(lambda: drop_all_but(self.folder.checkpoints, kept))
 
     def _stand_at(self, **place) -> None:
         self.folder.save_place(**{**place, "seconds": dict(self.clock.seconds)})

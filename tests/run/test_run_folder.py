@@ -19,6 +19,7 @@ def resumed(here):
     def opened(**place):
         settings = {**here, "run.name": "it"}
         begun = RunFolder(config_of(settings), "it", LAYOUT)
+        (begun.path / "checkpoints/stage1").mkdir(parents=True)
         (begun.path / "place.json").write_text(json.dumps({"stage": "stage1", "step": 2, "tag": "stage1", **place}))
         return RunFolder(config_of(settings, {"run.resume": "true"}), "it", LAYOUT)
 

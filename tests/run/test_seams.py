@@ -1,8 +1,10 @@
 """A job that ends exactly where one part hands over to the next, in this process to hit the place."""
 
 import os
+import re
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +96,73 @@ def test_a_stop_while_an_image_is_decoded_is_no_bad_image(here, tmp_path, handle
         train(config_of(here, {"run.name": "it"}), "it")
     train(config_of(here, RESUME), "it")
     assert same_bits(weights(tmp_path / "it"), weights(expected))
+
+
+@pytest.fixture
+def cut(here, tmp_path, handlers, distributed, monkeypatch):
+    """The checkpoints of a run that was killed in stage II, the earlier one first."""
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        killed_when(patch, lambda now: now.get("tag") == "stage2-000003")
+        train(config_of(here, {"run.name": "it", "run.save_every": 1}), "it")
+    found = sorted((tmp_path / "it/checkpoints").glob("stage2-00000[12]"))
+    assert len(found) == 2
+    return found
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def turned(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES = {
+    "cut short": (cut_short, r"is damaged, mp_rank_00_model_states\.pt has [\d,]+ bytes and had [\d,]+"),
+    "a bit turned": (turned, r"is damaged, mp_rank_00_model_states\.pt does not agree with its own checksums"),
+    "a file gone": (Path.unlink, r"is not whole, mp_rank_00_model_states\.pt is missing"),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(here, tmp_path, cut, expected, capsys, how):
+    spoil, said = DAMAGES[how]
+    spoil(cut[1] / "mp_rank_00_model_states.pt")
+    train(config_of(here, RESUME, {"run.save_every": 1}), "it")
+    assert re.search(rf"stage2-000002 {said}: going on from stage2-000001", capsys.readouterr().out)
+    assert same_bits(weights(tmp_path / "it"), weights(expected))
+    assert lines(tmp_path / "it/samples.jsonl") == lines(expected / "samples.jsonl")
+
+
+def test_where_no_checkpoint_is_whole_the_run_says_so(here, cut):
+    for folder in cut:
+        cut_short(folder / "mp_rank_00_model_states.pt")
+    with pytest.raises(
+        UserError, match=r"000002 is damaged, .* and had [\d,]+: restore it from a copy, or start a new"
+    ):
+        train(config_of(here, RESUME, {"run.save_every": 1}), "it")
+
+
+def test_resume_auto_begins_a_run_and_goes_on_with_it(here, tmp_path, handlers, expected, monkeypatch):
+    auto = {"run.name": "it", "run.resume": "auto"}
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        killed_when(patch, lambda now: now["stage"] == "stage2")
+        train(config_of(here, auto), "it")
+    train(config_of(here, auto), "it")
+    assert same_bits(weights(tmp_path / "it"), weights(expected))
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2"])
+def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_move(here, tmp_path, handlers, distributed, stage):
+    spoilt = {"run.name": "it", "run.save_every": 1, f"{stage}.learning_rate": "1e30"}
+    with pytest.raises(UserError) as stopped:
+        train(config_of(here, spoilt), "it")
+    said = str(stopped.value)
+    assert re.match(rf"{stage}, step 1: the (loss|gradient's norm) is (nan|inf), with the prompts \S+, ", said), said
+    assert f"{stage}-000001 is from before it" in said and f"a lower {stage}.learning_rate" in said
+    assert len([line for line in figures(tmp_path / "it") if line["stage"] == stage]) == 1
 
 
 def test_a_checkpoint_that_is_gone_is_named(here, tmp_path, handlers, distributed, monkeypatch):

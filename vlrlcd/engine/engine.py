@@ -1,7 +1,6 @@
 """A student under DeepSpeed's engine."""
 
 import gc
-import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from model_adapters import PromptRow
+from vlrlcd.checkpoints import PARTIAL, seal
 from vlrlcd.config import Config
 from vlrlcd.engine.gathering import forget, gathered, room_to_gather, shard_from_the_cpu
 from vlrlcd.engine.schedule import learning_rate_at
@@ -97,8 +97,8 @@ class Engine:
     def step(self, step: int) -> tuple[float, float | None]:
         """One optimiser step at the scheduled rate. Returns (learning rate, gradient norm before clipping).
 
-        The norm is None if it is not finite, which under float16 means that loss scaling left the step out, or if the
-        JSON told DeepSpeed not to compute it.
+        The norm is None if the JSON told DeepSpeed not to compute it; under float16 one that is not finite means that
+        loss scaling left the step out.
         """
         rate = learning_rate_at(step, self.steps, self.peak_rate, self.warmup)
         for group in self._optimizer.param_groups:
@@ -106,7 +106,7 @@ class Engine:
         norm = self._plain_norm()
         self._engine.step()
         norm = self._engine.get_global_grad_norm() if norm is None else norm
-        return rate, float(norm) if norm is not None and math.isfinite(norm) else None
+        return rate, None if norm is None else float(norm)
 
     def _plain_norm(self) -> Tensor | None:
         """The norm where DeepSpeed leaves the optimiser bare: it clips there without telling."""
@@ -121,10 +121,10 @@ class Engine:
 
     def save(self, folder: Path, tag: str) -> None:
         """Writes a checkpoint to resume from; the last good one stays until this one is whole."""
-        partial = f"{tag}.partial"
+        partial = f"{tag}{PARTIAL}"
         ranks.once(lambda: shutil.rmtree(folder / partial, ignore_errors=True))
         self._engine.save_checkpoint(folder, tag=partial, save_latest=False, exclude_frozen_parameters=True)
-        ranks.once(lambda: _replace(folder / partial, folder / tag))
+        ranks.once(lambda: (seal(folder / partial), _replace(folder / partial, folder / tag)))
 
     def close(self) -> None:
         """Frees everything before the next stage builds its own; the engine is spent."""
@@ -136,13 +136,7 @@ class Engine:
         deepspeed.get_accelerator().empty_cache()
 
     def load(self, folder: Path, tag: str) -> None:
-        """Restores weights and optimiser.
-
-        Raises:
-            UserError: the checkpoint is gone.
-        """
-        if not (folder / tag).is_dir():
-            raise UserError(f"{folder / tag} is missing: restore it from a copy, or start a new run.")
+        """Restores weights and optimiser from a checkpoint that is whole."""
         self._engine.load_checkpoint(folder, tag=tag, load_module_strict=False)
 
 
