@@ -2,35 +2,46 @@
 
 import json
 import shutil
-import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 WHOLE = "whole.json"
-"""Names and sizes of a checkpoint's files, written when the last of them is there."""
+"""Sizes and checksums of a checkpoint's files, written when the last of them is there."""
 PLACE = "place.json"
+BLOCK = 2**24
 PARTIAL = ".partial"
 """How the name of a checkpoint ends that is still being written."""
 
 
-def seal(folder: Path) -> None:
-    """Notes which files of what sizes make the checkpoint."""
-    sizes = {str(path.relative_to(folder)): path.stat().st_size for path in _files(folder)}
-    (folder / WHOLE).write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
+def facts_of(path: Path) -> dict[str, Any]:
+    """Name, size in bytes and CRC-32 of a file."""
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            crc = zlib.crc32(block, crc)
+    return {"name": path.name, "bytes": path.stat().st_size, "crc32": crc}
+
+
+def seal(folder: Path, files: list[dict[str, Any]]) -> None:
+    """Notes which files make the checkpoint, as `facts_of` tells of each."""
+    (folder / WHOLE).write_text(json.dumps(files, indent=1) + "\n", encoding="utf-8")
 
 
 def damage(folder: Path) -> str | None:
-    """What is wrong with a checkpoint, None if nothing is; reads it once, for the checksums that torch's files have."""
+    """What is wrong with a checkpoint, None if nothing is; reads it once."""
     if not folder.is_dir():
         return "is missing"
-    for name, size in _sizes(folder / WHOLE).items():
-        path = folder / name
+    if not (folder / WHOLE).exists():
+        return f"is not whole, or of an earlier version: {WHOLE} is missing"
+    for noted in json.loads((folder / WHOLE).read_text(encoding="utf-8")):
+        path = folder / noted["name"]
         if not path.is_file():
-            return f"is not whole, {name} is missing"
-        if path.stat().st_size != size:
-            return f"is damaged, {name} has {path.stat().st_size:,} bytes and had {size:,}"
-        if path.suffix == ".pt" and not _sums_agree(path):
-            return f"is damaged, {name} does not agree with its own checksums"
+            return f"is not whole, {path.name} is missing"
+        if (size := path.stat().st_size) != noted["bytes"]:
+            return f"is damaged, {path.name} has {size:,} bytes and had {noted['bytes']:,}"
+        if facts_of(path) != noted:
+            return f"is damaged, {path.name} has another checksum than it had"
     return None
 
 
@@ -57,20 +68,3 @@ def drop_all_but(checkpoints: Path, kept: int) -> None:
     whole = [path for path in found if path.suffix != PARTIAL]
     for old in {*found} - {*whole[-kept:]}:
         shutil.rmtree(old, ignore_errors=True)
-
-
-def _sizes(noted: Path) -> dict[str, int]:
-    # only a checkpoint of an earlier version has no such file: it is written before the checkpoint gets its name
-    return json.loads(noted.read_text(encoding="utf-8")) if noted.exists() else {}
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (WHOLE, PLACE))
-
-
-def _sums_agree(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, OSError):
-        return False

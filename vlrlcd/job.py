@@ -18,7 +18,7 @@ from vlrlcd.data.example import Example, ImageSource
 from vlrlcd.data.images import check_images
 from vlrlcd.data.prompts import Templates
 from vlrlcd.data.splits import asked_examples, held_out_examples, training_examples
-from vlrlcd.engine import deepspeed_settings, zero_stage
+from vlrlcd.engine import deepspeed_settings
 from vlrlcd.errors import UserError
 from vlrlcd.evaluation.evaluate import Questions
 from vlrlcd.group import Group
@@ -48,7 +48,7 @@ class Job:
     train: list[Example]
     seen: list[Example]
     held_out: list[Example]
-    layout: dict[str, int | str]
+    layout: dict[str, str]
     anchors: ReadyAnchors
 
     @property
@@ -71,8 +71,8 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
         UserError, AdapterError: one sentence that names the place and the cure.
     """
     _check_precision(config)
-    settings = deepspeed_settings(config, ranks.count())
-    layout = {"processes": ranks.count(), "ZeRO stage": zero_stage(settings)}
+    deepspeed_settings(config, ranks.count())
+    layout: dict[str, str] = {}
     adapter = student_adapter(config.model)
     part_tuning(adapter, config.model)
     _check_method(config, adapter)

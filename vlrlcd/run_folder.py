@@ -28,7 +28,7 @@ STREAMS = ("metrics.jsonl", "samples.jsonl")
 MAY_CHANGE = {
     *("run.name", "run.root", "run.resume", "run.save_every", "run.keep_checkpoints", "run.trackers"),
     *("engine.prompts_per_pass", "engine.tokens_per_pass", "evaluation.prompts_per_pass"),
-    *("model.activation_checkpointing", "engine.gather"),
+    *("model.activation_checkpointing", "engine.gather", "engine.deepspeed"),
     *("teacher.base_url", "teacher.api_key_env", "teacher.api_key_file", "teacher.allow_plain_http"),
     *("teacher.concurrency", "teacher.requests_per_minute", "teacher.tokens_per_minute", "teacher.timeout_s"),
     *("teacher.attempts", "teacher.max_tokens_field", "teacher.prices", "teacher.device_map", "anchors.store"),
@@ -47,7 +47,7 @@ class RunFolder:
     that after a kill no step stands there twice.
     """
 
-    def __init__(self, config: Config, default_name: str, layout: dict[str, int | str]):
+    def __init__(self, config: Config, default_name: str, layout: dict[str, str]):
         """Makes a new folder, or opens the named one with `run.resume`. Collective: only the first process writes.
 
         Args:

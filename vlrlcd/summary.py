@@ -5,6 +5,7 @@ from statistics import fmean
 
 from vlrlcd.anchors.ledger import spending
 from vlrlcd.config import Config, learning_rate
+from vlrlcd.engine import deepspeed_settings, zero_stage
 from vlrlcd.evaluation.intervals import Metric
 from vlrlcd.job import Job
 from vlrlcd.processes import ranks
@@ -27,7 +28,8 @@ def print_start(config: Config, job: Job, run: RunFolder) -> None:
     if config.eyes.checkpoint:
         named = (config.eyes.checkpoint, config.eyes.captioner)
         print(f"eyes         {' and '.join(filter(None, named))}: the student is told its images in words")
-    print(f"processes    {ranks.count()}, ZeRO stage {job.layout['ZeRO stage']} ({config.engine.deepspeed})")
+    stage = zero_stage(deepspeed_settings(config, ranks.count()))
+    print(f"processes    {ranks.count()}, ZeRO stage {stage} ({config.engine.deepspeed})")
     print(f"data         {job.card.name}: {len(job.train)} training prompts, {len(job.held_out)} held out")
     for line in _teacher_lines(job, config.sampling.candidates):
         print(line)

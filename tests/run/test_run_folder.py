@@ -6,10 +6,11 @@ import pytest
 
 from tests.run.jobs import config_of
 from vlrlcd import run_folder
+from vlrlcd.checkpoints import seal
 from vlrlcd.errors import UserError
 from vlrlcd.run_folder import RunFolder, provenance
 
-LAYOUT = {"processes": 2, "ZeRO stage": 3}
+LAYOUT = {"descriptions": "abc", "other words": "def"}
 
 
 @pytest.fixture
@@ -20,20 +21,23 @@ def resumed(here):
         settings = {**here, "run.name": "it"}
         begun = RunFolder(config_of(settings), "it", LAYOUT)
         (begun.path / "checkpoints/stage1").mkdir(parents=True)
+        seal(begun.path / "checkpoints/stage1", [])
         (begun.path / "place.json").write_text(json.dumps({"stage": "stage1", "step": 2, "tag": "stage1", **place}))
         return RunFolder(config_of(settings, {"run.resume": "true"}), "it", LAYOUT)
 
     return opened
 
 
-@pytest.mark.parametrize("place", [{}, {"layout": {}}, {"layout": {"processes": 2}}, {"layout": LAYOUT}])
+@pytest.mark.parametrize("place", [{}, {"layout": {}}, {"layout": {"descriptions": "abc"}}, {"layout": LAYOUT}])
 def test_a_layout_that_was_not_recorded_counts_as_unchanged(resumed, place):
     assert resumed(**place).place["step"] == 2
 
 
 def test_a_layout_that_changed_is_refused(resumed):
-    with pytest.raises(UserError, match=r"checkpoints/stage1 was written with processes = 4, and now it is 2: resume"):
-        resumed(layout={"processes": 4})
+    with pytest.raises(
+        UserError, match=r"checkpoints/stage1 was written with descriptions = xyz, and now it is abc: resume"
+    ):
+        resumed(layout={"descriptions": "xyz"})
 
 
 @pytest.mark.parametrize(

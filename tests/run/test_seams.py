@@ -7,8 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
-from tests.run.jobs import config_of, figures, lines, same_bits, weights
+from tests.run.jobs import ROOT, config_of, figures, lines, same_bits, weights
 from vlrlcd.data import images
 from vlrlcd.errors import UserError
 from vlrlcd.processes.stopping import Stopped
@@ -120,16 +121,20 @@ def turned(path):
 
 
 DAMAGES = {
-    "cut short": (cut_short, r"is damaged, mp_rank_00_model_states\.pt has [\d,]+ bytes and had [\d,]+"),
-    "a bit turned": (turned, r"is damaged, mp_rank_00_model_states\.pt does not agree with its own checksums"),
-    "a file gone": (Path.unlink, r"is not whole, mp_rank_00_model_states\.pt is missing"),
+    "cut short": (cut_short, r"is damaged, state-00000\.safetensors has [\d,]+ bytes and had [\d,]+"),
+    "a bit turned": (turned, r"is damaged, state-00000\.safetensors has another checksum than it had"),
+    "a file gone": (Path.unlink, r"is not whole, state-00000\.safetensors is missing"),
+    "its list gone": (
+        lambda path: (path.parent / "whole.json").unlink(),
+        r"is not whole, or .*: whole\.json is missing",
+    ),
 }
 
 
 @pytest.mark.parametrize("how", DAMAGES)
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(here, tmp_path, cut, expected, capsys, how):
     spoil, said = DAMAGES[how]
-    spoil(cut[1] / "mp_rank_00_model_states.pt")
+    spoil(cut[1] / "state-00000.safetensors")
     train(config_of(here, RESUME, {"run.save_every": 1}), "it")
     assert re.search(rf"stage2-000002 {said}: going on from stage2-000001", capsys.readouterr().out)
     assert same_bits(weights(tmp_path / "it"), weights(expected))
@@ -138,11 +143,36 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(here, tmp_path, 
 
 def test_where_no_checkpoint_is_whole_the_run_says_so(here, cut):
     for folder in cut:
-        cut_short(folder / "mp_rank_00_model_states.pt")
+        cut_short(folder / "state-00000.safetensors")
     with pytest.raises(
         UserError, match=r"000002 is damaged, .* and had [\d,]+: restore it from a copy, or start a new"
     ):
         train(config_of(here, RESUME, {"run.save_every": 1}), "it")
+
+
+@pytest.mark.parametrize(("before", "after"), [("zero0", "zero3"), ("zero3", "zero2"), ("zero2", "zero0")])
+def test_a_run_goes_on_under_another_zero_stage(
+    here, tmp_path, handlers, expected, monkeypatch, own_linear, before, after
+):
+    under = {name: {"engine.deepspeed": ROOT / f"configs/deepspeed/{name}.json"} for name in (before, after)}
+    for tag, resume in (("stage1-000002", {}), ("stage2-000002", {"run.resume": "true"})):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            killed_when(patch, lambda now, tag=tag: now.get("tag") == tag)
+            train(config_of(here, under[before], resume, {"run.name": "it", "run.save_every": 1}), "it")
+    train(config_of(here, under[after], RESUME, {"run.save_every": 1}), "it")
+    # at the first steps Adam moves a weight by the sign of its gradient, so rounding decides where that is nearly 0
+    assert distance(weights(tmp_path / "it"), weights(expected)) < 1e-3 * distance(weights(expected), begun(here))
+    assert [line["loss"] for line in figures(tmp_path / "it")] == pytest.approx(
+        [line["loss"] for line in figures(expected)], rel=1e-4, abs=1e-6
+    )
+
+
+def begun(here):
+    return load_file(here["model.checkpoint"] / "model.safetensors")
+
+
+def distance(one, other):
+    return sum(float((one[name].float() - other[name].float()).square().sum()) for name in one) ** 0.5
 
 
 def test_resume_auto_begins_a_run_and_goes_on_with_it(here, tmp_path, handlers, expected, monkeypatch):

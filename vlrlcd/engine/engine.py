@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from model_adapters import PromptRow
-from vlrlcd.checkpoints import PARTIAL, seal
+from vlrlcd.checkpoints import PARTIAL, facts_of, seal
 from vlrlcd.config import Config
 from vlrlcd.engine.gathering import forget, gathered, room_to_gather, shard_from_the_cpu
+from vlrlcd.engine.portable import read_state, write_state
 from vlrlcd.engine.schedule import learning_rate_at
 from vlrlcd.engine.settings import deepspeed_settings, zero_stage
 from vlrlcd.errors import UserError
@@ -121,10 +122,18 @@ class Engine:
 
     def save(self, folder: Path, tag: str) -> None:
         """Writes a checkpoint to resume from; the last good one stays until this one is whole."""
-        partial = f"{tag}{PARTIAL}"
-        ranks.once(lambda: shutil.rmtree(folder / partial, ignore_errors=True))
-        self._engine.save_checkpoint(folder, tag=partial, save_latest=False, exclude_frozen_parameters=True)
-        ranks.once(lambda: (seal(folder / partial), _replace(folder / partial, folder / tag)))
+        partial = folder / f"{tag}{PARTIAL}"
+        ranks.once(lambda: (shutil.rmtree(partial, ignore_errors=True), partial.mkdir(parents=True)))
+        if self._swaps:
+            self._engine.save_checkpoint(folder, tag=partial.name, save_latest=False, exclude_frozen_parameters=True)
+        else:
+            write_state(self.student, self._engine.optimizer, partial / f"state-{ranks.rank():05}.safetensors")
+        # all have written, and each reads a share of it
+        ranks.largest(0)
+        files = sorted(path for path in partial.iterdir() if path.is_file())
+        facts = [facts_of(path) for path in files[ranks.rank() :: ranks.count()]]
+        shares = ranks.collected([facts])
+        ranks.once(lambda: (seal(partial, [fact for own in shares for fact in own]), _replace(partial, folder / tag)))
 
     def close(self) -> None:
         """Frees everything before the next stage builds its own; the engine is spent."""
@@ -137,7 +146,15 @@ class Engine:
 
     def load(self, folder: Path, tag: str) -> None:
         """Restores weights and optimiser from a checkpoint that is whole."""
-        self._engine.load_checkpoint(folder, tag=tag, load_module_strict=False)
+        if self._swaps:
+            self._engine.load_checkpoint(folder, tag=tag, load_module_strict=False)
+        else:
+            read_state(self.student, self._engine.optimizer, sorted((folder / tag).glob("state-*.safetensors")))
+
+    @property
+    def _swaps(self) -> bool:
+        """Whether the optimiser lies on a disk, which only DeepSpeed's own checkpoints know how to read."""
+        return bool(getattr(self._engine.optimizer, "swap_optimizer", False))
 
 
 def decodes_statically(wanted: str, device: torch.device, in_step: bool) -> bool:

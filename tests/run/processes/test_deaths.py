@@ -16,6 +16,7 @@ from tests.run.jobs import (
     figures,
     finish,
     free_port,
+    largest_gap,
     launch,
     lines,
     same_bits,
@@ -62,13 +63,30 @@ def test_killed_and_stopped_a_job_goes_on_to_the_same_bits(here, tmp_path, zero_
     assert out.count("stopped and saved") == 1
     assert len(figures(tmp_path / "it")) not in (9, 18)
 
-    code, out, err = finish(start(settings, RESUME, processes=1))
-    assert "was written with processes = 2, and now it is 1: resume as the run was started" in err
     code, _, err = finish(start(settings, RESUME, processes=2))
     assert code == 0, err
     assert same_bits(weights(tmp_path / "it"), weights(tmp_path / "expected"))
     assert figures(tmp_path / "it") == figures(tmp_path / "expected")
     assert lines(tmp_path / "it/samples.jsonl") == lines(tmp_path / "expected/samples.jsonl")
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_other_processes_and_another_zero_stage(here, tmp_path, zero_files):
+    settings = {**here, **LONGER}
+    two = {"engine.deepspeed": zero_files["zero3"]}
+    one = {"engine.deepspeed": zero_files["zero2"]}
+    code, _, err = finish(start(settings, {"run.name": "expected"}))
+    assert code == 0, err
+    for stage, layout, processes, more in (("stage1", two, 2, {}), ("stage2", one, 1, RESUME)):
+        stopped = start(settings, layout, more, processes=processes)
+        send_at(stopped, tmp_path / "it", stage, 4, signal.SIGTERM, to=lambda of=stopped: rank_of(of, 0))
+        code, out, err = finish(stopped)
+        assert code == 0 and "stopped and saved" in out, err
+    code, _, err = finish(start(settings, two, RESUME, processes=2))
+    assert code == 0, err
+    assert largest_gap(weights(tmp_path / "it").values(), weights(tmp_path / "expected").values()) < 1e-4
+    for line, other in zip(figures(tmp_path / "it"), figures(tmp_path / "expected"), strict=True):
+        assert line["loss"] == pytest.approx(other["loss"], rel=1e-3, abs=1e-5)
 
 
 @pytest.mark.slow
