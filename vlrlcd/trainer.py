@@ -1,6 +1,5 @@
 """The two stages, as one loop."""
 
-import math
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -21,6 +20,7 @@ from vlrlcd.judging.judges import Judge, open_judge
 from vlrlcd.loader import GroupLoader, RowCache, groups_ahead, shuffled_anchors
 from vlrlcd.memory import peak_bytes
 from vlrlcd.methods import METHODS, Preference, Step, sample_candidates, sft_step, warm_up
+from vlrlcd.mishaps import finite_norm, memory_told, refuse_no_number
 from vlrlcd.passes import PassLimit
 from vlrlcd.processes import ranks
 from vlrlcd.processes.start import start_processes
@@ -33,7 +33,6 @@ from vlrlcd.run_folder import RunFolder, folder_for
 from vlrlcd.student import DTYPES, Student, student_adapter
 from vlrlcd.summary import print_results, print_stage, print_start
 
-SHOWN_PROMPTS = 20
 OneStep = Callable[[list[Group], int, int], Step]
 """(groups, step, update within the step) to the gradient of an update."""
 
@@ -170,21 +169,22 @@ class Trainer:
 
     def _learn(self, engine: Engine, stage: str, one_step: OneStep) -> None:
         """Steps of a stage, each of one or several updates, from the last checkpoint to the end."""
-        place, steps = self.folder.place, self.steps[stage]
-        if place["tag"]:
-            engine.load(self.folder.checkpoints, place["tag"])
-        bar = progress(desc=stage, unit="step", initial=place["step"], total=steps)
-        ahead = groups_ahead(self.loaders[stage], range(place["step"], steps))
-        for step in range(place["step"], steps):
-            before = self.clock.seconds.copy()
+        begun, steps = self.folder.place, self.steps[stage]
+        if begun["tag"]:
+            engine.load(self.folder.checkpoints, begun["tag"])
+        bar = progress(desc=stage, unit="step", initial=begun["step"], total=steps)
+        ahead = groups_ahead(self.loaders[stage], range(begun["step"], steps))
+        for step in range(begun["step"], steps):
+            before, place = self.clock.seconds.copy(), f"{stage}, step {step}"
             with self.clock("load"):
                 groups = next(ahead)
             for update in range(self.updates[stage]):
-                done = one_step(groups, step, update)
-                self._refuse_what_is_not_finite(stage, step, done, groups)
-                with self.clock("optimise"):
-                    rate, norm = engine.step(step * self.updates[stage] + update)
-                norm = self._finite(stage, step, norm, groups)
+                with memory_told(self.config, place, groups):
+                    done = one_step(groups, step, update)
+                    refuse_no_number(done, stage, place, groups, self._last_good)
+                    with self.clock("optimise"):
+                        rate, norm = engine.step(step * self.updates[stage] + update)
+                norm = finite_norm(norm, self.config, stage, place, groups, self._last_good)
             self._log(bar, stage, step, done, rate, norm, self.clock.seconds - before)
             due = self.config.run.save_every and (step + 1) % self.config.run.save_every == 0
             stop = stop_asked()
@@ -195,30 +195,10 @@ class Trainer:
                 raise Stopped
         bar.close()
 
-    def _refuse_what_is_not_finite(self, stage: str, step: int, done: Step, groups: list[Group]) -> None:
-        """Before the weights move: a loss that is no number, with the prompts that it came from. Collective."""
-        if math.isfinite(done.figures["loss"]):
-            return
-        bad = [line["id"] for line in done.samples if not math.isfinite(line["preference_loss"] + line["kl"])]
-        self._diverged(stage, step, f"the loss is {done.figures['loss']}", bad, groups)
-
-    def _finite(self, stage: str, step: int, norm: float | None, groups: list[Group]) -> float | None:
-        """The norm of a gradient; None where there is none, or where loss scaling left the step out. Collective."""
-        if norm is None or math.isfinite(norm):
-            return norm
-        if self.config.model.dtype != "float16":
-            self._diverged(stage, step, f"the gradient's norm is {norm}", [], groups)
-        return None
-
-    def _diverged(self, stage: str, step: int, said: str, bad: list[str], groups: list[Group]) -> None:
-        ids = bad or ranks.collected([group.example.id for group in groups if group.weight])
-        shown = ", ".join(ids[:SHOWN_PROMPTS]) + (f" and {len(ids) - SHOWN_PROMPTS} more" * (len(ids) > SHOWN_PROMPTS))
+    @property
+    def _last_good(self) -> str:
         tag = self.folder.place["tag"]
-        kept = f"{self.folder.checkpoints / tag} is from before it" if tag else "there is no checkpoint yet"
-        raise UserError(
-            f"{stage}, step {step}: {said}, with the prompts {shown}; {kept}. Look at these rows, and begin a new run "
-            f"with a lower {stage}.learning_rate, or with model.dtype=float32 if this one was in half precision."
-        )
+        return f"{self.folder.checkpoints / tag} is from before it" if tag else "there is no checkpoint yet"
 
     def _scale(self, engine: Engine) -> Scale:
         """tau and gamma as configured, as calibrated before, or calibrated now."""

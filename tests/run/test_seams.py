@@ -2,17 +2,20 @@
 
 import os
 import re
+import resource
 import shutil
 import signal
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
-from tests.run.jobs import ROOT, config_of, figures, lines, same_bits, weights
+from tests.run.jobs import ROOT, config_of, figures, flags, lines, same_bits, weights
 from vlrlcd.data import images
 from vlrlcd.errors import UserError
 from vlrlcd.processes.stopping import Stopped
+from vlrlcd.student import Student
 from vlrlcd.trainer import Trainer, train
 
 RESUME = {"run.name": "it", "run.resume": "true"}
@@ -193,6 +196,44 @@ def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_move(here, tm
     assert re.match(rf"{stage}, step 1: the (loss|gradient's norm) is (nan|inf), with the prompts \S+, ", said), said
     assert f"{stage}-000001 is from before it" in said and f"a lower {stage}.learning_rate" in said
     assert len([line for line in figures(tmp_path / "it") if line["stage"] == stage]) == 1
+
+
+def test_a_want_of_memory_names_the_largest_group_and_the_cure(here, tmp_path, handlers, distributed, monkeypatch):
+    learned = Student.learned
+
+    def short(self, batch, *rest):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(Student, "learned", short)
+    with pytest.raises(UserError) as stopped:
+        train(config_of(here, {"run.name": "it", "run.save_every": 1}), "it")
+    said = re.search(
+        r"stage2, step 0: the memory is full. The largest prompt here is (\S+) with (\d+) tokens, its \d candidates "
+        r"counted; a pass holds up to 16 prompts. Resume with --engine.tokens_per_pass=(\d+), or",
+        str(stopped.value),
+    )
+    assert said and said[2] == said[3] and int(said[2]) > 50
+    monkeypatch.setattr(Student, "learned", learned)
+    train(config_of(here, RESUME, {"engine.tokens_per_pass": said[3]}), "it")
+    assert (tmp_path / "it/student").is_dir()
+
+
+def test_a_full_disk_ends_in_a_sentence_and_the_run_goes_on(here, tmp_path, script, handlers, expected):
+    argv = flags(here, {"run.name": "it", "run.save_every": 1})
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # less than a checkpoint, more than any other file
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, kept[1]))
+    try:
+        code, _, err = script("train", *argv)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+    assert code == 2 and "Traceback" not in err, err
+    assert re.search(
+        r"error: the disk is full \(.*os error 27\).*\): free some space and give the same command", err
+    )
+    code, _, err = script("train", *argv, "--run.resume=true")
+    assert code == 0, err
+    assert same_bits(weights(tmp_path / "it"), weights(expected))
 
 
 def test_a_checkpoint_that_is_gone_is_named(here, tmp_path, handlers, distributed, monkeypatch):

@@ -1,5 +1,6 @@
 """How a process of a run ends after a failure, so that the first error is the only one and nobody is left waiting."""
 
+import errno
 import os
 import signal
 import sys
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 HOLD_BACK_S = 5.0
 """What every process trips over before they met, the first one says for all: meanwhile the launcher ends the others."""
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+AFTER_FULL = (
+    "free some space and give the same command again, for a run with --run.name=NAME --run.resume=true. What was saved "
+    "before is whole."
+)
+
 siblings: "Siblings | None" = None
 """The processes of this machine, once they have met."""
 
@@ -35,8 +42,15 @@ def run(main: Callable[[], Any], mistakes: Callable[[], tuple[type[Exception], .
         leave(2, f"error: {error}", own_fault=True)
     except KeyboardInterrupt:
         leave(1, "stopped before anything was begun", own_fault=True)
-    except Exception:
+    except Exception as error:
+        if is_full(error):
+            leave(2, f"error: the disk is full ({error}): {AFTER_FULL}", own_fault=True)
         leave(1, traceback.format_exc(), own_fault=False)
+
+
+def is_full(error: Exception) -> bool:
+    """Whether nothing more can be written, as Python or a library in Rust says it."""
+    return getattr(error, "errno", None) in DISK_FULL or any(f"os error {n})" in str(error) for n in DISK_FULL)
 
 
 def leave(code: int, words: str, own_fault: bool) -> NoReturn:
