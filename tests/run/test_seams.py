@@ -228,9 +228,7 @@ def test_a_full_disk_ends_in_a_sentence_and_the_run_goes_on(here, tmp_path, scri
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, kept)
     assert code == 2 and "Traceback" not in err, err
-    assert re.search(
-        r"error: the disk is full \(.*os error 27\).*\): free some space and give the same command", err
-    )
+    assert re.search(r"error: the disk is full \(.*os error 27\).*\): free some space and give the same command", err)
     code, _, err = script("train", *argv, "--run.resume=true")
     assert code == 0, err
     assert same_bits(weights(tmp_path / "it"), weights(expected))
