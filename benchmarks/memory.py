@@ -66,7 +66,7 @@ def main() -> None:
         for tuning in ("lora", "full"):
             plan = Plan(shape.weights(tuning, args.lora_rank), shape.decoder, element=2, recomputed=True)
             needed = plan.device(by, work) / GIB
-            card = next((f"{card} GB" for card in CARDS_GIB if needed <= USABLE * card), "no single GPU; needs more")
+            card = next((f"{card} GB" for card in CARDS_GIB if needed <= USABLE * card), "no single GPU")
             print(f"| {shape.name} | {tuning} | {needed:.0f} | {card} |")
 
 

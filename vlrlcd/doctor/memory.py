@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlrlcd.doctor.machine import device_memory
@@ -23,7 +22,7 @@ SHEETS = ("zero0", "zero1", "zero2", "zero2_offload", "zero3", "zero3_offload")
 
 def memory(pieces: "Pieces") -> Iterator[Remark]:
     """A line per ZeRO stage, then whether the configuration fits, and what would help."""
-    config, plan, work = pieces.config, plan_of(pieces), work_of(pieces)
+    plan, work = plan_of(pieces), work_of(pieces)
     room, of = device_memory(pieces.processes)
     passed = f"{work.prompts} prompt(s) of {work.prompt:,} tokens with {work.candidates} x {work.answer:,}"
     yield Remark(OK, f"computed, not measured: {passed} at once in each of {pieces.processes} process(es)")
@@ -32,9 +31,8 @@ def memory(pieces: "Pieces") -> Iterator[Remark]:
     sheets = {name: read_deepspeed_json(SHIPPED / f"{name}.json") for name in SHEETS}
     for name, settings in sheets.items():
         yield Remark(OK, _line(name, plan, Sharding.of(settings, pieces.processes), work, room, draws))
-    chosen = Path(config.engine.deepspeed)
     by = Sharding.of(pieces.settings, pieces.processes)
-    yield Remark(OK, _line(f"{chosen.name}, as configured", plan, by, work, room, draws))
+    yield Remark(OK, _line("as configured", plan, by, work, room, draws))
     if not plan.fits(by, work, room):
         yield Remark(WARNING, f"it does not fit as configured{_cure(plan, by, work, room, sheets, pieces.processes)}")
     elif draws:
