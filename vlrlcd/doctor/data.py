@@ -32,7 +32,8 @@ def rows(pieces: "Pieces") -> Iterator[Remark]:
             continue
         yield Remark(OK, f"{card.name}, {split}: {len(found.examples):,} rows can be used")
         yield from listed(found.faults, f"faulty rows in {split}")
-    train = pieces.train.examples
+    if not (train := pieces.train.examples):
+        return
     yield from attempted(
         lambda: check_processes(config, train, pieces.processes),
         lambda: check_oracle(config, card, train),

@@ -97,15 +97,21 @@ class Pieces:
 
     @piece("the training rows")
     def train(self) -> Rows:
-        faults: list[str] = []
-        found = training_examples(self.config, self.card, lambda fault: faults.append(str(fault)))
-        return Rows(found, faults)
+        return self._rows(training_examples)
 
     @piece("the held-out rows")
     def held_out(self) -> Rows:
+        return self._rows(held_out_examples)
+
+    def _rows(self, read: Callable[..., list[Example]]) -> Rows:
         faults: list[str] = []
-        found = held_out_examples(self.config, self.card, lambda fault: faults.append(str(fault)))
-        return Rows(found, faults)
+        try:
+            return Rows(read(self.config, self.card, lambda fault: faults.append(str(fault))), faults)
+        except UserError:
+            # with every row at fault the split is empty, which says less
+            if not faults:
+                raise
+            return Rows([], faults)
 
     @property
     def examples(self) -> list[Example]:
@@ -150,4 +156,6 @@ class Pieces:
     @piece("the anchors")
     def anchors(self) -> Stored:
         train = self.usable(self.train.examples)
+        if not train:
+            raise NotThere("a training row that can be used")
         return stored(self.config, self.card, train, same_command("scripts/collect_anchors.py", self.source))
