@@ -2,16 +2,18 @@
 
     python -m benchmarks.memory
 
-Weights, gradients, optimiser and reference by their bytes per parameter; activations of one group with activation
-checkpointing (a layer's input kept per layer, one layer recomputed); the sampling cache; one chunk of logits. bfloat16.
+The arithmetic is `vlrlcd/planner.py`'s, here for shapes of students that nobody has to have: bfloat16, activation
+checkpointing (a layer's input kept per layer, one layer recomputed), one process under configs/deepspeed/zero2.json.
+`scripts/doctor.py` does it for a configuration.
 """
 
 import argparse
 from dataclasses import dataclass
 
-from vlrlcd.head import CHUNK_LOGITS
+from vlrlcd.engine.deepspeed_json import SHIPPED, read_deepspeed_json
+from vlrlcd.planner import GIB, USABLE, Decoder, Plan, Sharding, Weights, Work
 
-GIB = 2**30
+SHEET = "zero2.json"
 
 
 @dataclass(frozen=True)
@@ -19,48 +21,34 @@ class Shape:
     """A decoder and everything beside it that is frozen."""
 
     name: str
-    layers: int
-    hidden: int
-    intermediate: int
-    key_value: int
-    vocabulary: int
+    decoder: Decoder
     tower_parameters: float
 
     @property
     def trained(self) -> float:
         """Parameters of decoder, embeddings and head."""
-        attention = 2 * self.hidden * (self.hidden + self.key_value)
-        return self.layers * (attention + 3 * self.hidden * self.intermediate) + 2 * self.vocabulary * self.hidden
+        size = self.decoder
+        attention = 2 * size.hidden * (size.hidden + size.key_value)
+        return size.layers * (attention + 3 * size.hidden * size.intermediate) + 2 * size.vocabulary * size.hidden
 
     def lora(self, rank: int) -> float:
         """Parameters that LoRA adds to the seven linear layers of each decoder layer."""
-        ends = 4 * self.hidden + 2 * (self.hidden + self.key_value) + 3 * (self.hidden + self.intermediate)
-        return self.layers * rank * ends
+        size = self.decoder
+        ends = 4 * size.hidden + 2 * (size.hidden + size.key_value) + 3 * (size.hidden + size.intermediate)
+        return size.layers * rank * ends
+
+    def weights(self, tuning: str, rank: int) -> Weights:
+        """What trains and what is kept; full tuning keeps a reference beside it."""
+        if tuning == "lora":
+            return Weights(self.lora(rank), self.tower_parameters + self.trained)
+        return Weights(self.trained, self.tower_parameters, self.trained + self.tower_parameters)
 
 
 SHAPES = (
-    Shape("LLaVA-1.5-7B", 32, 4096, 11008, 4096, 32064, 0.32e9),
-    Shape("LLaVA-1.5-13B", 40, 5120, 13824, 5120, 32064, 0.32e9),
+    Shape("LLaVA-1.5-7B", Decoder(32, 4096, 11008, 4096, 32064), 0.32e9),
+    Shape("LLaVA-1.5-13B", Decoder(40, 5120, 13824, 5120, 32064), 0.32e9),
 )
 CARDS_GIB = (24, 40, 48, 80)
-
-
-def group_tokens(prompt: int, candidates: int, answer: int) -> int:
-    """Tokens of one group on a shared prefix."""
-    return prompt + candidates * answer
-
-
-def gigabytes(shape: Shape, tuning: str, tokens: int, rank: int) -> float:
-    """Peak of stage II in GiB for one group at a time."""
-    trained = shape.trained if tuning == "full" else shape.lora(rank)
-    frozen = shape.tower_parameters + (shape.trained if tuning == "lora" else 0)
-    # bf16 weight and gradient, float32 master weight and two moments; full tuning keeps a bf16 reference beside it
-    state = 16 * trained + 2 * frozen + (2 * shape.trained if tuning == "full" else 0)
-    kept = 2 * tokens * shape.hidden * shape.layers
-    one_layer = 2 * tokens * (8 * shape.hidden + 3 * shape.intermediate)
-    cache = 2 * 2 * tokens * shape.key_value * shape.layers
-    logits = 3 * 4 * CHUNK_LOGITS
-    return (state + max(kept + one_layer, cache) + logits) / GIB
 
 
 def main() -> None:
@@ -70,14 +58,15 @@ def main() -> None:
     parser.add_argument("--answer-tokens", type=int, default=128)
     parser.add_argument("--lora-rank", type=int, default=16)
     args = parser.parse_args()
-    tokens = group_tokens(args.prompt_tokens, args.candidates, args.answer_tokens)
-    print(f"computed, not measured; one GPU, bfloat16, one group of {tokens} tokens at a time\n")
+    work = Work(args.prompt_tokens, args.answer_tokens, args.candidates)
+    by = Sharding.of(read_deepspeed_json(SHIPPED / SHEET), processes=1)
+    print(f"computed, not measured; one GPU, bfloat16, {SHEET}, one group of {work.learned} tokens at a time\n")
     print("| student | tuning | GiB | fits on |\n| --- | --- | --- | --- |")
     for shape in SHAPES:
         for tuning in ("lora", "full"):
-            needed = gigabytes(shape, tuning, tokens, args.lora_rank)
-            # a tenth is left to the framework and to fragmentation
-            card = next((f"{card} GB" for card in CARDS_GIB if needed < 0.9 * card), "no single GPU; needs ZeRO")
+            plan = Plan(shape.weights(tuning, args.lora_rank), shape.decoder, element=2, recomputed=True)
+            needed = plan.device(by, work) / GIB
+            card = next((f"{card} GB" for card in CARDS_GIB if needed <= USABLE * card), "no single GPU")
             print(f"| {shape.name} | {tuning} | {needed:.0f} | {card} |")
 
 

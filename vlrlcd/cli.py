@@ -4,8 +4,8 @@ import difflib
 import json
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +14,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from vlrlcd.config import Config
-from vlrlcd.config_check import check
+from vlrlcd.config_check import faults
 from vlrlcd.errors import UserError
 from vlrlcd.processes import leaving
 
@@ -41,6 +41,36 @@ def parse(
     Raises:
         UserError: an unknown key (with the nearest known one), a wrong type, an impossible value.
     """
+    found = read(description, default_config, argv, own_flags)
+    for fault in found.faults:
+        raise UserError(fault)
+    return found.config, found.flags
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Attributes:
+    config: as far as it is known; None where the file cannot be read, or holds a value of a wrong type.
+    flags: of the command line.
+    faults: what is wrong with the file or with values, a sentence each.
+    """
+
+    config: Config | None
+    flags: Namespace
+    faults: list[str]
+
+
+def read(
+    description: str,
+    default_config: str | None = None,
+    argv: list[str] | None = None,
+    own_flags: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+) -> Reading:
+    """As `parse`, but goes on after a fault, with unknown keys of the file left out.
+
+    Raises:
+        UserError: the command line itself holds an unknown key or a wrong type.
+    """
     parser = ArgumentParser(description=description, exit_on_error=False)
     for flag, arguments in own_flags.items():
         parser.add_argument(flag, **arguments)
@@ -48,17 +78,25 @@ def parse(
     parser.add_argument("--local_rank", type=int, default=0, help="given by the launcher, ignored")
     parser.add_class_arguments(Config, None)
     argv = sys.argv[1:] if argv is None else argv
-    _refuse_unknown(_flag_keys(argv), "the command line", [flag.removeprefix("--") for flag in own_flags])
-    path = config_file(argv) or default_config
-    defaults = _read_yaml(path) if path else {}
-    _refuse_unknown(_yaml_keys(defaults), str(path))
+    for fault in _unknown(_flag_keys(argv), "the command line", [flag.removeprefix("--") for flag in own_flags]):
+        raise UserError(fault)
+    path, unknown = config_file(argv) or default_config, []
     try:
-        built = parser.instantiate_classes(parser.parse_args(_as_flags(defaults) + argv))
+        defaults = _read_yaml(path) if path else {}
+        unknown = list(_unknown(_yaml_keys(defaults), str(path)))
+        built = _built(parser, _as_flags(defaults) + argv)
+    except UserError as fault:
+        # whatever the command line says alone is its own fault
+        return Reading(None, _built(parser, argv), [*unknown, str(fault)])
+    config = Config(**{f.name: getattr(built, f.name) for f in fields(Config)})
+    return Reading(config, built, [*unknown, *faults(config)])
+
+
+def _built(parser: ArgumentParser, argv: list[str]) -> Namespace:
+    try:
+        return parser.instantiate_classes(parser.parse_args(argv))
     except ArgumentError as error:
         raise UserError(f"configuration: {' '.join(str(error).split())}") from None
-    config = Config(**{f.name: getattr(built, f.name) for f in fields(Config)})
-    check(config)
-    return config, built
 
 
 def to_dict(config: Any) -> dict:
@@ -98,13 +136,13 @@ def known_keys() -> list[str]:
     return [f"{section.name}.{key.name}" for section in fields(Config) for key in fields(section.type)]
 
 
-def _refuse_unknown(keys: list[str], where: str, own: Sequence[str] = ()) -> None:
+def _unknown(keys: list[str], where: str, own: Sequence[str] = ()) -> Iterator[str]:
     sections = {f.name for f in fields(Config)}
     for key in keys:
         if key not in known_keys() and key not in sections and key not in own:
             near = difflib.get_close_matches(key, [*own, *known_keys()], n=1, cutoff=0.3)
             hint = f"; did you mean '{near[0]}'?" if near else "; --help lists the keys."
-            raise UserError(f"{where}: unknown key '{key}'{hint}")
+            yield f"{where}: unknown key '{key}'{hint}"
 
 
 def _flag_keys(argv: list[str]) -> list[str]:
@@ -147,9 +185,11 @@ def _yaml_keys(content: dict) -> list[str]:
 
 
 def _as_flags(content: dict) -> list[str]:
-    """A YAML file's values as flags, which the command line's own flags follow and overrule."""
+    """A YAML file's values of known keys as flags, which the command line's own flags follow and overrule."""
+    known = set(known_keys())
     pairs = ((f"{section}.{key}", value) for section, keys in content.items() for key, value in (keys or {}).items())
-    return [f"--{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in pairs]
+    shown = ((name, value if isinstance(value, str) else json.dumps(value)) for name, value in pairs if name in known)
+    return [f"--{name}={value}" for name, value in shown]
 
 
 def _first_line(error: Exception) -> str:

@@ -1,12 +1,20 @@
 """What a configuration must hold besides its types, told before anything else is read."""
 
+from collections.abc import Iterator
+
 from vlrlcd.config import Config
 from vlrlcd.errors import UserError
 from vlrlcd.private import refuse_secrets
 
 
 def check(config: Config) -> None:
-    """Raises UserError for values that cannot be and combinations that make no sense, naming the key."""
+    """Raises UserError for the first of the `faults`."""
+    for fault in faults(config):
+        raise UserError(fault)
+
+
+def faults(config: Config) -> Iterator[str]:
+    """A sentence for each value that cannot be and each combination that makes no sense, naming the key."""
     positive = {
         "sampling.max_new_tokens": config.sampling.max_new_tokens,
         "stage1.prompts_per_step": config.stage1.prompts_per_step,
@@ -53,34 +61,37 @@ def check(config: Config) -> None:
     }
     for key, value in positive.items():
         if value <= 0:
-            raise UserError(f"{key}={value} must be above 0.")
+            yield f"{key}={value} must be above 0."
     for key, value in not_negative.items():
         if value < 0:
-            raise UserError(f"{key}={value} must not be negative.")
+            yield f"{key}={value} must not be negative."
     if config.sampling.temperature <= 0:
-        raise UserError(f"sampling.temperature={config.sampling.temperature}: candidates need a temperature above 0.")
+        yield f"sampling.temperature={config.sampling.temperature}: candidates need a temperature above 0."
     if not 0 < config.sampling.top_p <= 1:
-        raise UserError(f"sampling.top_p={config.sampling.top_p} must lie in (0, 1].")
+        yield f"sampling.top_p={config.sampling.top_p} must lie in (0, 1]."
     if not 0 < config.stage1.verdict_prior < 1:
-        raise UserError(f"stage1.verdict_prior={config.stage1.verdict_prior} must lie in (0, 1).")
+        yield f"stage1.verdict_prior={config.stage1.verdict_prior} must lie in (0, 1)."
     if config.stage1.verdict_weight and config.ranking.scorer != "verdict":
-        raise UserError(
+        yield (
             f"stage1.verdict_weight={config.stage1.verdict_weight} warms up a verdict, and ranking.scorer="
             f"{config.ranking.scorer} asks for none; leave it out or set ranking.scorer=verdict."
         )
     if not 0 <= config.engine.warmup < 1:
-        raise UserError(f"engine.warmup={config.engine.warmup} must lie in [0, 1).")
+        yield f"engine.warmup={config.engine.warmup} must lie in [0, 1)."
     if config.ranking.gamma and not config.ranking.tau:
-        raise UserError("ranking.gamma is given but ranking.tau is not: the calibration of tau takes gamma as 1 / tau.")
+        yield "ranking.gamma is given but ranking.tau is not: the calibration of tau takes gamma as 1 / tau."
     for key in ("architecture", "captioner", "labels", "cache"):
         if getattr(config.eyes, key) and not config.eyes.checkpoint:
-            raise UserError(f"eyes.{key} is given but eyes.checkpoint is not: name the open_clip model of the tags.")
+            yield f"eyes.{key} is given but eyes.checkpoint is not: name the open_clip model of the tags."
     if config.evaluation.clip_architecture and not config.evaluation.clip:
-        raise UserError("evaluation.clip_architecture is given but evaluation.clip is not: name the weights file.")
+        yield "evaluation.clip_architecture is given but evaluation.clip is not: name the weights file."
     for asked in (config.teacher, config.judge):
-        refuse_secrets(asked.section, asked.base_url, asked.api_key_env, asked.extra_body)
+        try:
+            refuse_secrets(asked.section, asked.base_url, asked.api_key_env, asked.extra_body)
+        except UserError as fault:
+            yield str(fault)
     if config.run.resume and not config.run.name:
-        raise UserError("run.resume needs run.name, the run to go on with.")
+        yield "run.resume needs run.name, the run to go on with."
 
 
 def _values(config: Config, *keys: str) -> dict[str, float]:

@@ -1,12 +1,13 @@
 """Everything a run needs before a weight is loaded, with every check of the user's files."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import torch
 
-from model_adapters import ModelAdapter, PromptRow
+from model_adapters import ModelAdapter, PromptRow, Tokens
 from model_adapters.eyes import Grounding
 from vlrlcd.anchors.ready import ReadyAnchors, ready_anchors
 from vlrlcd.cli import same_command
@@ -70,40 +71,42 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     Raises:
         UserError, AdapterError: one sentence that names the place and the cure.
     """
-    _check_precision(config)
+    check_precision(config)
     deepspeed_settings(config, ranks.count())
     layout: dict[str, str] = {}
     adapter = student_adapter(config.model)
     part_tuning(adapter, config.model)
-    _check_method(config, adapter)
+    check_method(config)
+    judge_words(config, adapter)
     check_eyes(config, adapter)
-    _check_clip(config)
+    check_clip(config)
     check_trackers(config)
     card = load_card(config.data.dataset)
     train = training_examples(config, card)
     held_out = held_out_examples(config, card)
-    _check_processes(config, train)
+    check_processes(config, train, ranks.count())
     templates = Templates(card)
 
     def checked_anchors() -> ReadyAnchors:
         check_images([*train, *held_out])
-        _check_judge(config, card, train)
-        _check_oracle(config, card, train)
+        check_judge(config, card, train)
+        check_oracle(config, card, train)
         command = same_command("scripts/collect_anchors.py", source)
         return ready_anchors(config, card, templates, train, command)
 
     def check_prompts() -> None:
         check_lengths(adapter, templates, [*train, *held_out], config.sampling.max_new_tokens)
-        _check_judge_lengths(config, adapter, templates, train, anchors.texts)
+        for fault in long_judge_prompts(config, adapter, templates, train, anchors.texts):
+            raise UserError(fault)
 
     anchors = ranks.once(checked_anchors)
-    if descriptions := _descriptions(config, card, [*train, *held_out]):
+    if descriptions := descriptions_of(config, card, [*train, *held_out]):
         templates = templates.described(descriptions.__getitem__)
         layout["descriptions"] = sha256("\n".join(descriptions.values()).encode()).hexdigest()[:12]
     ranks.once(check_prompts)
     seen = [] if config.data.train_split == config.evaluation.split else train
     train = [example for example in train if example.id in anchors.texts]
-    _check_processes(config, train)
+    check_processes(config, train, ranks.count())
     return Job(adapter, card, templates, train, seen, held_out, layout, anchors)
 
 
@@ -115,15 +118,15 @@ def prepare_questions(config: Config) -> tuple[ModelAdapter, Questions]:
     Raises:
         UserError, AdapterError: one sentence that names the place and the cure.
     """
-    _check_precision(config)
+    check_precision(config)
     adapter = student_adapter(config.model)
     check_eyes(config, adapter)
-    _check_clip(config)
+    check_clip(config)
     card = load_card(config.data.dataset)
     examples = asked_examples(config, card)
     templates = Templates(card)
     ranks.once(lambda: check_images(examples))
-    if descriptions := _descriptions(config, card, examples):
+    if descriptions := descriptions_of(config, card, examples):
         templates = templates.described(descriptions.__getitem__)
     ranks.once(lambda: check_lengths(adapter, templates, examples, config.sampling.max_new_tokens))
     return adapter, Questions(card, templates, examples, _seen(config, card))
@@ -140,13 +143,14 @@ def _seen(config: Config, card: Card) -> list[Example]:
         return []
 
 
-def _check_clip(config: Config) -> None:
+def check_clip(config: Config) -> None:
+    """Raises AdapterError if the model that measures grounding cannot be read."""
     clip, architecture = config.evaluation.clip, config.evaluation.clip_architecture
     if clip:
         Grounding(clip, architecture)
 
 
-def _descriptions(config: Config, card: Card, examples: list[Example]) -> dict[ImageSource, str]:
+def descriptions_of(config: Config, card: Card, examples: Sequence[Example]) -> dict[ImageSource, str]:
     """Words for every image; none where the student has no eyes."""
     sources = image_sources(examples)
     if not config.eyes.checkpoint or not sources:
@@ -154,10 +158,10 @@ def _descriptions(config: Config, card: Card, examples: list[Example]) -> dict[I
     return dict(zip(sources, ranks.once(lambda: describe_all(config, card, sources)), strict=True))
 
 
-def _check_judge_lengths(
-    config: Config, adapter: ModelAdapter, templates: Templates, train: list[Example], anchors: dict[str, str]
-) -> None:
-    """The judge's prompt is longer than the student's: it shows the anchor, and perhaps a candidate."""
+def long_judge_prompts(
+    config: Config, adapter: ModelAdapter, templates: Templates, train: Sequence[Example], anchors: Mapping[str, str]
+) -> Iterator[str]:
+    """A sentence for each row whose judge's prompt does not fit: it shows the anchor, and perhaps a candidate."""
     scorer, longest = _scorer(config), config.sampling.max_new_tokens
     if not scorer:
         return
@@ -169,7 +173,7 @@ def _check_judge_lengths(
         prompt = scorer.layout(adapter, templates, Group(example, row, anchor, answer, check=None))
         tokens = len(prompt.row.ids) + max(len(branch) for branch in prompt.branches)
         if tokens + longest > adapter.max_positions:
-            raise UserError(
+            yield (
                 f"{example.place}: the judge's prompt with the anchor has {tokens} tokens, {row.image_tokens} of them "
                 f"image, and with sampling.max_new_tokens={longest} it passes the model's {adapter.max_positions}; "
                 "shorten the anchor, lower sampling.max_new_tokens, or leave the row out."
@@ -183,8 +187,8 @@ def _scorer(config: Config) -> Scorer | None:
     return SCORERS[asks(config.ranking)] if asks else None
 
 
-def _check_method(config: Config, adapter: ModelAdapter) -> None:
-    """Whether the method has what it learns from."""
+def check_method(config: Config) -> None:
+    """Raises UserError if the method does not have what it learns from."""
     method, name = METHODS[config.stage2.method], config.stage2.method
     supervision = method and method.supervision
     if supervision and supervision.draws_all and config.sampling.candidates < 2:
@@ -201,11 +205,23 @@ def _check_method(config: Config, adapter: ModelAdapter) -> None:
             f"ranking.control={config.ranking.control} takes the place of D, and stage2.method={name} learns from the "
             "margins themselves; use stage2.method=ldl_grpo or another control."
         )
-    if (scorer := _scorer(config)) and scorer.reading:
-        scorer.reading(adapter)
 
 
-def _check_oracle(config: Config, card: Card, train: list[Example]) -> None:
+def judge_words(config: Config, adapter: ModelAdapter) -> tuple[Tokens, ...]:
+    """The tokens that the scorer reads its score off: of Yes and of No, or each grade's; none for whole answers.
+
+    Raises:
+        UserError: the vocabulary has no tokens of their own for them.
+    """
+    scorer = _scorer(config)
+    if not (scorer and scorer.reading):
+        return ()
+    (words,) = scorer.reading(adapter).keywords.values()
+    return tuple(word if isinstance(word, tuple) else (word,) for word in words)
+
+
+def check_oracle(config: Config, card: Card, train: Sequence[Example]) -> None:
+    """Raises UserError naming the first row that ranking.control=oracle cannot check."""
     if config.ranking.control != "oracle":
         return
     for example in train:
@@ -216,14 +232,21 @@ def _check_oracle(config: Config, card: Card, train: list[Example]) -> None:
             )
 
 
-def _check_judge(config: Config, card: Card, train: list[Example]) -> None:
+def asks_judge(config: Config) -> bool:
+    """Whether the method asks the configuration's judge while it trains."""
     method = METHODS[config.stage2.method]
-    if method and method.supervision and method.supervision.judged:
+    return bool(method and method.supervision and method.supervision.judged)
+
+
+def check_judge(config: Config, card: Card, train: list[Example]) -> None:
+    """Raises UserError if the method asks a judge, and that one could not be asked."""
+    if asks_judge(config):
         with open_judge(config, card, train) as judge:
             judge.check()
 
 
-def _check_precision(config: Config) -> None:
+def check_precision(config: Config) -> None:
+    """Raises UserError for a precision that this machine cannot train in."""
     if config.model.dtype == "float16" and not torch.cuda.is_available():
         raise UserError(
             "model.dtype=float16 needs a GPU, for its arithmetic and its loss scaling, and this machine has none; use "
@@ -231,8 +254,8 @@ def _check_precision(config: Config) -> None:
         )
 
 
-def _check_processes(config: Config, train: list[Example]) -> None:
-    processes = ranks.count()
+def check_processes(config: Config, train: Sequence[Example], processes: int) -> None:
+    """Raises UserError if so many processes would not all have work in every step."""
     per_step = {stage: getattr(config, stage).prompts_per_step for stage in used_stages(config)}
     sizes = {
         f"{config.data.root} with {len(train)} training prompts": len(train),

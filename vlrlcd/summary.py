@@ -49,11 +49,18 @@ def print_stage(config: Config, stage: str, steps: int, trainable: list[dict], s
     """Steps, learning rate, what trains, and how ZeRO-3 samples where it does."""
     size = getattr(config, stage).prompts_per_step
     print(f"{stage:<12} {steps} steps of {size} prompts, learning rate {learning_rate(config, stage):g}")
-    for part in trainable:
-        shares = f"{part['trainable']:>14,} of {part['total']:>14,} parameters train"
-        print(f"  {part['part']:<16} {part['tuning']:<8} {shares}")
+    for line in trainable_lines(trainable):
+        print(f"  {line}")
     if sampling:
         print(f"  sampling {sampling}")
+
+
+def trainable_lines(table: list[dict]) -> list[str]:
+    """A line for each part of `Student.trainable_table`."""
+    return [
+        f"{part['part']:<16} {part['tuning']:<8} {part['trainable']:>14,} of {part['total']:>14,} parameters train"
+        for part in table
+    ]
 
 
 def print_results(run: RunFolder, job: Job, config: Config, page: Path) -> None:

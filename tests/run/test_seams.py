@@ -144,13 +144,15 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(here, tmp_path, 
     assert lines(tmp_path / "it/samples.jsonl") == lines(expected / "samples.jsonl")
 
 
-def test_where_no_checkpoint_is_whole_the_run_says_so(here, cut):
+def test_where_no_checkpoint_is_whole_the_run_says_so(here, cut, script):
     for folder in cut:
         cut_short(folder / "state-00000.safetensors")
     with pytest.raises(
         UserError, match=r"000002 is damaged, .* and had [\d,]+: restore it from a copy, or start a new"
     ):
         train(config_of(here, RESUME, {"run.save_every": 1}), "it")
+    code, out, _ = script("doctor", *flags(here, RESUME))
+    assert code == 1 and re.search(r"fault +run folder .*000002 is damaged", out), out
 
 
 @pytest.mark.parametrize(("before", "after"), [("zero0", "zero3"), ("zero3", "zero2"), ("zero2", "zero0")])

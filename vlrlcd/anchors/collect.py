@@ -1,7 +1,8 @@
 """Asking the teacher for what is missing, and handing stored anchors to training."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from pathlib import Path
 
 from vlrlcd.anchors.anchor import Anchor
 from vlrlcd.anchors.asks import Ask
@@ -76,11 +77,22 @@ def load_anchors(wanted: Sequence[Ask], teacher: Teacher, store: AnchorStore, co
     Raises:
         UserError: an example has no anchor; names the first such row, their number and the command.
     """
-    stored = [(ask, store.get(ask.key)) for ask in wanted]
-    without = [ask for ask, anchor in stored if anchor is None]
-    if without:
-        raise UserError(
-            f"{without[0].example.place} has no anchor from {teacher.name} in {store.path} "
-            f"({len(without)} of {len(wanted)} prompts have none): run `{command}` first."
-        )
-    return {ask.example.id: anchor for ask, anchor in stored}
+    anchors = stored_anchors(wanted, store)
+    if any(ask.example.id not in anchors for ask in wanted):
+        raise UserError(lacking(wanted, anchors, teacher, store.path, command))
+    return anchors
+
+
+def stored_anchors(wanted: Sequence[Ask], store: AnchorStore) -> dict[str, Anchor]:
+    """The stored anchors of those examples that have one, by example id."""
+    found = ((ask, store.get(ask.key)) for ask in wanted)
+    return {ask.example.id: anchor for ask, anchor in found if anchor}
+
+
+def lacking(wanted: Sequence[Ask], anchors: Container[str], teacher: Teacher, path: Path, command: str) -> str:
+    """A sentence that names the first row without an anchor, how many there are, and what collects them."""
+    without = [ask for ask in wanted if ask.example.id not in anchors]
+    return (
+        f"{without[0].example.place} has no anchor from {teacher.name} in {path} "
+        f"({len(without)} of {len(wanted)} prompts have none): run `{command}` first."
+    )

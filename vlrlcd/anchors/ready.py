@@ -85,10 +85,7 @@ def ready_anchors(
         collected = Ledger() if teacher.from_files else store.ledger(teacher.name)
     checked = check_quality(wanted, anchors, config.anchors, card.check)
     if not checked.kept:
-        raise UserError(
-            f"none of {len(wanted)} anchors from {teacher.name} can be trained on ({_said(checked.reasons)}): look at "
-            "the teacher's answers, or at the anchors.* settings that set them aside."
-        )
+        raise UserError(none_kept(teacher.name, len(wanted), checked.reasons))
     used = {} if teacher.from_files else {ask.key: anchors[ask.example.id] for ask in wanted}
     return ReadyAnchors(
         teacher=teacher.name,
@@ -107,5 +104,10 @@ def _spent(anchors: Mapping[str, Anchor]) -> dict[str, Any]:
     return ledger.facts() if ledger else {}
 
 
-def _said(reasons: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+def none_kept(teacher: str, anchors: int, reasons: Mapping[str, int]) -> str:
+    """A sentence for a teacher of whose anchors none can be trained on."""
+    said = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+    return (
+        f"none of {anchors} anchors from {teacher} can be trained on ({said}): look at "
+        "the teacher's answers, or at the anchors.* settings that set them aside."
+    )

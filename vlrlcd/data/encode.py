@@ -1,5 +1,7 @@
 """Prompts to ids and image tensors, and the check that they fit."""
 
+from dataclasses import dataclass
+
 from tqdm import tqdm
 
 from model_adapters import AdapterError, ModelAdapter, PromptRow, Tokens
@@ -39,18 +41,39 @@ def check_lengths(adapter: ModelAdapter, templates: Templates, examples: list[Ex
             reads text only.
     """
     for example in tqdm(examples, desc="check lengths", unit="row", delay=5):
-        if example.images and not adapter.sees_images and not templates.describes:
+        length(adapter, templates, example).check(max_new_tokens, adapter.max_positions)
+
+
+@dataclass(frozen=True)
+class Length:
+    """Tokens of a row's prompt, and how many of them stand for images."""
+
+    place: str
+    tokens: int
+    image_tokens: int
+
+    def check(self, max_new_tokens: int, positions: int) -> None:
+        """Raises UserError if prompt and answer together pass so many positions."""
+        if self.tokens + max_new_tokens > positions:
             raise UserError(
-                f"{example.place}: has {len(example.images)} image(s), and {adapter.checkpoint} "
-                f"({adapter.config.model_type}) reads text only: name a model that puts images into words "
-                "(eyes.checkpoint), or choose a student that sees, or data without images."
-            )
-        messages = templates.render("student", example)
-        images = image_ids(adapter, example, messages)
-        tokens = len(adapter.encode_text(messages, images))
-        if tokens + max_new_tokens > adapter.max_positions:
-            raise UserError(
-                f"{example.place}: the prompt has {tokens} tokens, {sum(map(len, images))} of them image, and with "
-                f"sampling.max_new_tokens={max_new_tokens} it passes the model's {adapter.max_positions}; shorten the "
+                f"{self.place}: the prompt has {self.tokens} tokens, {self.image_tokens} of them image, and with "
+                f"sampling.max_new_tokens={max_new_tokens} it passes the model's {positions}; shorten the "
                 "question, lower sampling.max_new_tokens, or leave the row out."
             )
+
+
+def length(adapter: ModelAdapter, templates: Templates, example: Example) -> Length:
+    """Of a row's prompt for the student.
+
+    Raises:
+        UserError: it has images, and the student reads text only; or an image that the student cannot take.
+    """
+    if example.images and not adapter.sees_images and not templates.describes:
+        raise UserError(
+            f"{example.place}: has {len(example.images)} image(s), and {adapter.checkpoint} "
+            f"({adapter.config.model_type}) reads text only: name a model that puts images into words "
+            "(eyes.checkpoint), or choose a student that sees, or data without images."
+        )
+    messages = templates.render("student", example)
+    images = image_ids(adapter, example, messages)
+    return Length(example.place, len(adapter.encode_text(messages, images)), sum(map(len, images)))

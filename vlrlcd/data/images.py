@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,13 +55,22 @@ def size_hw(source: ImageSource) -> tuple[int, int]:
 
 
 def check_images(examples: Iterable[Example]) -> None:
-    """Decodes every image once, JPEG at an eighth of its size. Raises UserError naming the row of the first bad one."""
+    """Raises UserError naming the row of the first of the `bad_images`."""
+    for _, fault in bad_images(examples):
+        raise fault
+
+
+def bad_images(examples: Iterable[Example]) -> Iterator[tuple[ImageSource, UserError]]:
+    """Decodes every image once, JPEG at an eighth of its size: those that cannot be, and what says in which row."""
     seen: set[ImageSource] = set()
     for example in tqdm(examples, desc="check images", unit="row", delay=5):
         for number, source in enumerate(example.images, start=1):
             if source not in seen:
-                _check_image(f"{example.place}, image {number}", source)
                 seen.add(source)
+                try:
+                    _check_image(f"{example.place}, image {number}", source)
+                except UserError as fault:
+                    yield source, fault
 
 
 def _check_image(place: str, source: ImageSource) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,17 @@ from vlrlcd.data.example import Example, ImageSource
 from vlrlcd.data.fields import ANSWER_FIELDS, Record, Rows
 from vlrlcd.data.releases import RELEASES
 from vlrlcd.data.rows import Split, find_split, read_json
-from vlrlcd.errors import UserError
+from vlrlcd.errors import UserError, raised
 from vlrlcd.processes import ranks
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
+Told = Callable[[UserError], None]
+"""Hears of a row that cannot be used, which is left out; or raises."""
 
 
-def read_split(card: Card, root: str | Path, split: str, images: str | Path | None = None) -> list[Example]:
+def read_split(
+    card: Card, root: str | Path, split: str, images: str | Path | None = None, told: Told = raised
+) -> list[Example]:
     """Reads one split; images are neither opened nor looked for (see `check_images`).
 
     What the data set's rules leave out or merge is printed, with its number and the first place.
@@ -27,6 +31,8 @@ def read_split(card: Card, root: str | Path, split: str, images: str | Path | No
         root: folder with the records (JSON, JSONL or parquet), or an id on the Hugging Face hub.
         split: `train`, `val`, `test`, or any other that the files have.
         images: folder in which image paths start, where it is not the folder of the records.
+        told: hears of a fault, named by file, row and field, instead of raising it; what cannot even be parsed is the
+            last that is read of a split.
 
     Raises UserError naming file, row and field of the first fault; rows count from 1, in JSONL they are the lines.
     """
@@ -35,17 +41,20 @@ def read_split(card: Card, root: str | Path, split: str, images: str | Path | No
     scenes = _scenes(found)
     examples: dict[str, Example] = {}
     earlier, repeated, notes = _earlier_questions(card, root, split), [], []
-    for place, values in _rows(card, found, notes):
-        if Record(place, values, card.columns).get("question") in earlier:
-            repeated.append(place)
-            continue
-        record = Record(place, RELEASES[card.release].finish(values), card.columns)
-        _check_required(card, record, split)
-        example = _example(record, _images(card, record, found.name, image_root), scenes)
-        if example.id in examples:
-            first = examples[example.id].place
-            raise UserError(f"{place}: id '{example.id}' was used before, in {first}; make it unique")
-        examples[example.id] = example
+    for place, values in _as_far_as_parsed(_rows(card, found, notes), told):
+        try:
+            if Record(place, values, card.columns).get("question") in earlier:
+                repeated.append(place)
+                continue
+            record = Record(place, RELEASES[card.release].finish(values), card.columns)
+            _check_required(card, record, split)
+            example = _example(record, _images(card, record, found.name, image_root), scenes)
+            if example.id in examples:
+                first = examples[example.id].place
+                raise UserError(f"{place}: id '{example.id}' was used before, in {first}; make it unique")
+            examples[example.id] = example
+        except UserError as fault:
+            told(fault)
     if repeated:
         notes.append(f"{len(repeated):,} questions stand in an earlier split, too, and are left out: {repeated[0]}")
     if ranks.first() and notes:
@@ -53,6 +62,13 @@ def read_split(card: Card, root: str | Path, split: str, images: str | Path | No
     if not examples:
         raise UserError(f"split '{split}' in {root} is empty; add records or choose another split")
     return list(examples.values())
+
+
+def _as_far_as_parsed(rows: Rows, told: Told) -> Iterator[tuple[str, Any]]:
+    try:
+        yield from rows
+    except UserError as fault:
+        told(fault)
 
 
 def _rows(card: Card, split: Split, notes: list[str]) -> Rows:

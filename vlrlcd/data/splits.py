@@ -5,22 +5,22 @@ from pathlib import Path
 from vlrlcd.config import Config
 from vlrlcd.data.card import Card
 from vlrlcd.data.example import Example
-from vlrlcd.data.readers import read_split
-from vlrlcd.errors import UserError
+from vlrlcd.data.readers import Told, read_split
+from vlrlcd.errors import UserError, raised
 
 
-def training_examples(config: Config, card: Card) -> list[Example]:
-    """The training prompts, cut at data.train_limit."""
+def training_examples(config: Config, card: Card, told: Told = raised) -> list[Example]:
+    """The training prompts, cut at data.train_limit; `told` as in `read_split`."""
     wanted = config.data
-    return _limited(read_split(card, wanted.root, wanted.train_split, _images(config)), wanted.train_limit)
+    return _limited(read_split(card, wanted.root, wanted.train_split, _images(config), told), wanted.train_limit)
 
 
-def held_out_examples(config: Config, card: Card) -> list[Example]:
-    """The prompts of evaluation.split, cut at evaluation.limit; none where no split is named."""
+def held_out_examples(config: Config, card: Card, told: Told = raised) -> list[Example]:
+    """The prompts of evaluation.split, cut at evaluation.limit, none where no split is named; `told` as above."""
     wanted = config.evaluation
     if not wanted.split:
         return []
-    return _limited(read_split(card, config.data.root, wanted.split, _images(config)), wanted.limit)
+    return _limited(read_split(card, config.data.root, wanted.split, _images(config), told), wanted.limit)
 
 
 def asked_examples(config: Config, card: Card) -> list[Example]:

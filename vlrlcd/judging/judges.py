@@ -56,6 +56,14 @@ def judge_store(config: Config) -> Path:
     return Path(config.judge.store or beside_data(config, "judge.sqlite"))
 
 
+def askable(config: Config, examples: Sequence[Example]) -> None:
+    """Opens no store. Raises UserError for settings that the judge's kind cannot work with, or examples likewise."""
+    if config.judge.kind in MODELS:
+        MODELS[config.judge.kind](config.judge).check()
+    else:
+        RuleJudge(examples)
+
+
 @contextmanager
 def open_judge(config: Config, card: Card, examples: Sequence[Example]) -> Iterator[Judge]:
     """The judge that the configuration names, with its store open.

@@ -27,19 +27,18 @@ class JudgePrompt:
 
 
 Layout = Callable[[ModelAdapter, Templates, Group], JudgePrompt]
-Read = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Scorer:
     """Attributes:
     layout: (adapter, templates, group) to the judge's prompt.
-    reading: adapter to what reads the score off the log-probs at a branch's last place, `[G, V]` to `[G]`; None: the
-        score is the mean log-prob of the branch's own tokens.
+    reading: adapter to what reads the score off the log-probs at a branch's last place, `[G, V]` to `[G]`, with the
+        tokens that it reads bound as its one keyword; None: the score is the mean log-prob of the branch's own tokens.
     """
 
     layout: Layout
-    reading: Callable[[ModelAdapter], Read] | None = None
+    reading: Callable[[ModelAdapter], partial] | None = None
 
 
 def _likelihood(adapter: ModelAdapter, templates: Templates, group: Group) -> JudgePrompt:
@@ -117,11 +116,11 @@ def grades(adapter: ModelAdapter) -> Tokens:
     return tuple(found)
 
 
-def _yes_over_no(adapter: ModelAdapter) -> Read:
+def _yes_over_no(adapter: ModelAdapter) -> partial:
     return partial(verdicts, words=yes_and_no(adapter))
 
 
-def _expected_grade(adapter: ModelAdapter) -> Read:
+def _expected_grade(adapter: ModelAdapter) -> partial:
     return partial(ratings, digits=grades(adapter))
 
 

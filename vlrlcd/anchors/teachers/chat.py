@@ -94,6 +94,30 @@ class ChatTeacher:
             raise TeacherFault("unreadable answer", "the answer was no whole JSON", "again", usage=None) from None
         return wire.reply(answer if isinstance(answer, dict) else {}, self.settings.section)
 
+    async def models(self, timeout_s: float) -> list[str]:
+        """The names of the models that the endpoint says it has; asking that costs nothing.
+
+        Raises:
+            UserError: no key where one is needed, see `access`.
+            TeacherFault: the endpoint cannot be reached, or refuses.
+        """
+        client = self._connected()
+        try:
+            async with asyncio.timeout(timeout_s):
+                response = await client.get("/models", cast_to=httpx2.Response)
+            return _names(response.content)
+        except (TimeoutError, openai.APITimeoutError):
+            words = f"{self.settings.base_url} does not answer within {timeout_s:g} s"
+            raise TeacherFault("time-out", words, "again") from None
+        except openai.APIStatusError as fault:
+            self._from_status(fault)
+            return []
+        except openai.APIConnectionError as fault:
+            words = self._hidden(f"{self.settings.base_url} cannot be reached ({fault.__cause__ or fault})")
+            raise TeacherFault(CONNECTION, words, "again") from None
+        finally:
+            await client.close()
+
     async def close(self) -> None:
         if self._client:
             await self._client.close()
@@ -136,6 +160,13 @@ class ChatTeacher:
 
     def _hidden(self, text: str) -> str:
         return self._access.hidden(text) if self._access else text
+
+
+def _names(content: bytes) -> list[str]:
+    """The ids in a list of models; none where the answer is no such list."""
+    with suppress(ValueError, TypeError, KeyError):
+        return [str(model["id"]) for model in json.loads(content)["data"]]
+    return []
 
 
 async def _strip(request: httpx2.Request) -> None:
