@@ -26,10 +26,10 @@ from vlrlcd.anchors.quality import check_quality
 from vlrlcd.anchors.ready import anchor_store
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import Teacher, teacher_for
+from vlrlcd.anchors.unreadable import unreadable
 from vlrlcd.cli import parse, run
 from vlrlcd.config import Config
 from vlrlcd.data.card import load_card
-from vlrlcd.data.images import check_images
 from vlrlcd.data.prompts import Templates
 from vlrlcd.data.splits import training_examples
 from vlrlcd.data.tasks import Check
@@ -51,7 +51,9 @@ def main() -> None:
     card = load_card(config.data.dataset)
     examples = training_examples(config, card)
     teacher = teacher_for(config, card)
-    check_images(examples)
+    if left_out := unreadable(config.data, examples):
+        examples = [example for example in examples if example.id not in {row.id for row in left_out}]
+        print(f"{len(left_out):,} rows are left out, {left_out[0].text}")
     wanted = asks(examples, Templates(card), teacher)
     with AnchorStore(anchor_store(config)) as store:
         todo = missing(wanted, store)

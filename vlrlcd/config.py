@@ -66,6 +66,8 @@ class DataConfig:
         images: where the images lie if not under root (the COCO folder of A-OKVQA).
         train_split: split that both stages train on.
         train_limit: use the first so many training prompts; 0 is all.
+        bad_images: a training row whose image cannot be read stops everything (error), or is left out, counted and
+            listed in set_aside.jsonl (skip). A row to be evaluated always stops it.
     """
 
     dataset: str = "aokvqa_mc"
@@ -73,6 +75,7 @@ class DataConfig:
     images: str = ""
     train_split: str = "train"
     train_limit: int = 0
+    bad_images: Literal["error", "skip"] = "error"
 
 
 @dataclass(kw_only=True)

@@ -1,7 +1,7 @@
 """Everything a run needs before a weight is loaded, with every check of the user's files."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -9,7 +9,9 @@ import torch
 
 from model_adapters import ModelAdapter, PromptRow, Tokens
 from model_adapters.eyes import Grounding
+from vlrlcd.anchors.quality import SetAside
 from vlrlcd.anchors.ready import ReadyAnchors, ready_anchors
+from vlrlcd.anchors.unreadable import unreadable
 from vlrlcd.cli import same_command
 from vlrlcd.config import Config, used_stages
 from vlrlcd.data.card import Card, load_card
@@ -87,18 +89,24 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
     check_processes(config, train, ranks.count())
     templates = Templates(card)
 
+    def checked_images() -> list[SetAside]:
+        check_images(held_out)
+        return unreadable(config.data, train)
+
     def checked_anchors() -> ReadyAnchors:
-        check_images([*train, *held_out])
         check_judge(config, card, train)
         check_oracle(config, card, train)
         command = same_command("scripts/collect_anchors.py", source)
-        return ready_anchors(config, card, templates, train, command)
+        return replace(ready_anchors(config, card, templates, train, command), unreadable=left_out)
 
     def check_prompts() -> None:
         check_lengths(adapter, templates, [*train, *held_out], config.sampling.max_new_tokens)
         for fault in long_judge_prompts(config, adapter, templates, train, anchors.texts):
             raise UserError(fault)
 
+    left_out = ranks.once(checked_images)
+    train = [example for example in train if example.id not in {row.id for row in left_out}]
+    check_processes(config, train, ranks.count())
     anchors = ranks.once(checked_anchors)
     if descriptions := descriptions_of(config, card, [*train, *held_out]):
         templates = templates.described(descriptions.__getitem__)

@@ -78,7 +78,8 @@ class Trainer:
             print_start(self.config, self.job, self.folder)
         facts = self.job.anchors.facts(self.config.sampling.candidates)
         self.folder.record(teacher=facts, steps=self.steps)
-        self.folder.save_set_aside([asdict(found) for found in self.job.anchors.set_aside])
+        left_out = [*self.job.anchors.unreadable, *self.job.anchors.set_aside]
+        self.folder.save_set_aside([asdict(found) for found in left_out])
         try:
             if self.folder.place["stage"] == "stage1":
                 self._imitate()

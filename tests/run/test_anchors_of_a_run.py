@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from tests.run.jobs import config_of, finish, lines, start
-from tests.run.refusals import records
+from tests.run.jobs import config_of, finish, flags, lines, start
+from tests.run.refusals import image_of, records
 from vlrlcd.anchors.anchor import Anchor
 from vlrlcd.anchors.asks import asks
 from vlrlcd.anchors.ledger import Ledger
@@ -135,3 +135,26 @@ def test_rows_that_ask_the_same_are_trained_on_once(bad, checkpoint, handlers, d
     train(config_of(settings, {"run.name": "it", "evaluation.split": ""}), "it")
     (aside,) = lines(tmp_path / "runs/it/set_aside.jsonl")
     assert (aside["id"], aside["reason"]) == ("twin", "asks the same as an earlier row")
+
+
+def test_a_row_whose_image_cannot_be_read_is_left_out_if_wanted(
+    bad, checkpoint, handlers, distributed, tmp_path, script, refusal
+):
+    image_of(bad, 3).write_bytes(b"no image")
+    settings = {"model.checkpoint": checkpoint, "data.root": bad / "scenes", "run.root": tmp_path / "runs"}
+    skip = {"data.bad_images": "skip"}
+    train(config_of(settings, skip, {"run.name": "it"}), "it")
+    (aside,) = lines(tmp_path / "runs/it/set_aside.jsonl")
+    assert aside["reason"] == "its image cannot be read" and "row 3, image 1" in aside["text"]
+    teacher = json.loads((tmp_path / "runs/it/run.json").read_text())["teacher"]
+    assert (teacher["anchors"], teacher["trained_on"]) == (11, 11) and teacher["set_aside"] == {aside["reason"]: 1}
+
+    code, out, _ = script("doctor", *flags(settings, skip))
+    assert code == 0 and re.search(r"warning +images .*row 3, image 1: .* is not a readable image", out), out
+    code, out, _ = script("doctor", *flags(settings))
+    assert code == 1 and re.search(r"fault +images .*row 3, image 1", out), out
+    said = script("collect_anchors", *flags(settings, skip), "--dry-run")[1]
+    assert "1 rows are left out, aokvqa_v1p0_train.json, row 3, image 1" in said and "11 of 11 prompts" in said
+    asked = json.loads(records(bad, "val").read_text())[0]["image_id"]
+    (bad / f"scenes/val2017/{asked:012}.jpg").write_bytes(b"no image")
+    assert "val.json, row 1, image 1" in refusal(skip)

@@ -1,7 +1,8 @@
 """From training prompts to the anchors that are trained on, without asking anyone."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class ReadyAnchors:
         reasons: how many were set aside for which reason.
         spent: what the teacher took for all of them, as it reported it with each answer.
         collected: what all collections into the store took, calls without an answer too; empty for own files.
+        unreadable: prompts that nobody was asked, because their images cannot be read.
     """
 
     teacher: str
@@ -39,6 +41,7 @@ class ReadyAnchors:
     reasons: dict[str, int]
     spent: dict[str, Any]
     collected: dict[str, Any]
+    unreadable: list[SetAside] = field(default_factory=list)
 
     def facts(self, candidates: int) -> dict[str, Any]:
         """All but the texts as plain values, with what a teacher that judges every candidate would have been asked."""
@@ -47,7 +50,7 @@ class ReadyAnchors:
             "name": self.teacher,
             "anchors": prompts,
             "trained_on": len(self.texts),
-            "set_aside": self.reasons,
+            "set_aside": self.reasons | Counter(row.reason for row in self.unreadable),
             "calls_if_it_judged": prompts * candidates,
             "spent": self.spent,
             "collected": self.collected,

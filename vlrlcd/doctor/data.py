@@ -5,7 +5,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from vlrlcd.data.descriptions import image_sources
-from vlrlcd.doctor.remarks import NOT_DONE, OK, NotThere, Remark, attempted, listed
+from vlrlcd.doctor.remarks import NOT_DONE, OK, WARNING, NotThere, Remark, attempted, listed
 from vlrlcd.errors import UserError
 from vlrlcd.job import asks_judge, check_oracle, check_processes, long_judge_prompts
 from vlrlcd.judging.judges import askable
@@ -45,6 +45,11 @@ def images(pieces: "Pieces") -> Iterator[Remark]:
     """Every image, decoded."""
     there, bad = len(image_sources(pieces.examples)), pieces.bad_images
     yield Remark(OK, f"{there - len(bad):,} of {there:,} images can be decoded")
+    if pieces.config.data.bad_images == "skip":
+        asked = set(image_sources(pieces.held_out.examples)) if pieces.config.evaluation.split else set()
+        left_out = [fault for source, fault in bad.items() if source not in asked]
+        yield from listed(left_out, "bad images, whose rows are left out", WARNING)
+        bad = {source: fault for source, fault in bad.items() if source in asked}
     yield from listed(list(bad.values()), "bad images")
 
 

@@ -27,11 +27,11 @@ class NotThere(Exception):
     """Something that a check needs is at fault itself, which another check says."""
 
 
-def listed(faults: Sequence[str], what: str) -> Iterator[Remark]:
-    """The first faults, and how many more there are."""
-    yield from (Remark(FAULT, fault) for fault in faults[:SHOWN])
+def listed(faults: Sequence[str], what: str, kind: str = FAULT) -> Iterator[Remark]:
+    """The first faults, or warnings, and how many more there are."""
+    yield from (Remark(kind, fault) for fault in faults[:SHOWN])
     if len(faults) > SHOWN:
-        yield Remark(FAULT, f"and {len(faults) - SHOWN:,} more {what}")
+        yield Remark(kind, f"and {len(faults) - SHOWN:,} more {what}")
 
 
 def attempted(*calls: Callable[[], object]) -> Iterator[Remark]:
