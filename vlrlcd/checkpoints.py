@@ -34,7 +34,11 @@ def damage(folder: Path) -> str | None:
         return "is missing"
     if not (folder / WHOLE).exists():
         return f"is not whole, or of an earlier version: {WHOLE} is missing"
-    for noted in json.loads((folder / WHOLE).read_text(encoding="utf-8")):
+    try:
+        files = json.loads((folder / WHOLE).read_text(encoding="utf-8"))
+    except ValueError:
+        return f"is damaged, {WHOLE} is no JSON"
+    for noted in files:
         path = folder / noted["name"]
         if not path.is_file():
             return f"is not whole, {path.name} is missing"

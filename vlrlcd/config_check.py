@@ -7,12 +7,6 @@ from vlrlcd.errors import UserError
 from vlrlcd.private import refuse_secrets
 
 
-def check(config: Config) -> None:
-    """Raises UserError for the first of the `faults`."""
-    for fault in faults(config):
-        raise UserError(fault)
-
-
 def faults(config: Config) -> Iterator[str]:
     """A sentence for each value that cannot be and each combination that makes no sense, naming the key."""
     positive = {

@@ -36,8 +36,9 @@ def memory_told(config: Config, place: str, groups: list[Group]) -> Iterator[Non
         raise UserError(
             f"{place}: the memory is full. The largest prompt here is {largest.example.id} with {tokens} tokens, its "
             f"{len(largest.candidates)} candidates counted; a pass holds up to {config.engine.prompts_per_pass} "
-            f"prompts{f' or {limit} tokens' if limit else ''}. Resume with --engine.tokens_per_pass={smaller}, or "
-            "with --model.activation_checkpointing=true, a higher ZeRO stage or offload (docs/scaling.md)."
+            f"prompts{f' or {limit} tokens' if limit else ''}. Resume with --engine.tokens_per_pass={smaller}, "
+            "with a lower --engine.prompts_per_pass, which sampling goes by too, with --model.activation_checkpointing="
+            "true, or with a higher ZeRO stage or offload (docs/scaling.md)."
         ) from error
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from tests.run.jobs import ROOT, config_of, figures, flags, lines, same_bits, weights
+from vlrlcd.checkpoints import facts_of, seal
 from vlrlcd.data import images
 from vlrlcd.errors import UserError
 from vlrlcd.processes.stopping import Stopped
@@ -127,6 +129,7 @@ DAMAGES = {
     "cut short": (cut_short, r"is damaged, state-00000\.safetensors has [\d,]+ bytes and had [\d,]+"),
     "a bit turned": (turned, r"is damaged, state-00000\.safetensors has another checksum than it had"),
     "a file gone": (Path.unlink, r"is not whole, state-00000\.safetensors is missing"),
+    "its list cut": (lambda path: cut_short(path.parent / "whole.json"), r"is damaged, whole\.json is no JSON"),
     "its list gone": (
         lambda path: (path.parent / "whole.json").unlink(),
         r"is not whole, or .*: whole\.json is missing",
@@ -153,6 +156,18 @@ def test_where_no_checkpoint_is_whole_the_run_says_so(here, cut, script):
         train(config_of(here, RESUME, {"run.save_every": 1}), "it")
     code, out, _ = script("doctor", *flags(here, RESUME))
     assert code == 1 and re.search(r"fault +run folder .*000002 is damaged", out), out
+
+
+def test_a_checkpoint_that_lacks_numbers_is_not_gone_on_from(here, cut):
+    path = cut[1] / "state-00000.safetensors"
+    with safe_open(path, "pt") as file:
+        step = file.metadata()
+    content = load_file(path)
+    content.pop(next(key for key in content if key.endswith("|exp_avg")))
+    save_file(content, path, step)
+    seal(cut[1], [facts_of(path)])
+    with pytest.raises(UserError, match=r"the checkpoint holds 0 of [\d,]+ numbers of .* \(exp_avg\): resume the run"):
+        train(config_of(here, RESUME, {"run.save_every": 1}), "it")
 
 
 @pytest.mark.parametrize(("before", "after"), [("zero0", "zero3"), ("zero3", "zero2"), ("zero2", "zero0")])
@@ -211,7 +226,7 @@ def test_a_want_of_memory_names_the_largest_group_and_the_cure(here, tmp_path, h
         train(config_of(here, {"run.name": "it", "run.save_every": 1}), "it")
     said = re.search(
         r"stage2, step 0: the memory is full. The largest prompt here is (\S+) with (\d+) tokens, its \d candidates "
-        r"counted; a pass holds up to 16 prompts. Resume with --engine.tokens_per_pass=(\d+), or",
+        r"counted; a pass holds up to 16 prompts. Resume with --engine.tokens_per_pass=(\d+), with",
         str(stopped.value),
     )
     assert said and said[2] == said[3] and int(said[2]) > 50

@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from vlrlcd.errors import UserError
 from vlrlcd.processes import ranks
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -70,12 +71,22 @@ class _Saved:
 
     @torch.no_grad()
     def fill(self, part: Tensor, name: str, start: int, kind: str) -> None:
-        """Puts the numbers from `start` on into a flat tensor."""
-        stop = start + len(part)
-        for first, numbers in self.runs[name, kind]:
+        """Puts the numbers from `start` on into a flat tensor.
+
+        Raises:
+            UserError: the files do not hold all of them.
+        """
+        stop, filled = start + len(part), 0
+        for first, numbers in self.runs.get((name, kind), []):
             low, high = max(start, first), min(stop, first + numbers.get_shape()[0])
             if low < high:
                 part[low - start : high - start] = numbers[low - first : high - first].to(part)
+                filled += high - low
+        if filled != len(part):
+            raise UserError(
+                f"the checkpoint holds {filled:,} of {len(part):,} numbers of {name} ({kind}): resume the run as it "
+                "was started, or start a new one."
+            )
 
 
 def _trained(student: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

@@ -4,7 +4,7 @@ import pytest
 
 from vlrlcd.anchors.teachers.access import access
 from vlrlcd.config import Config, TeacherConfig
-from vlrlcd.config_check import check
+from vlrlcd.config_check import faults
 from vlrlcd.errors import UserError
 
 KEY = "sk-planted-0123456789"
@@ -19,7 +19,8 @@ def no_keys(monkeypatch):
 def found(**settings):
     """As a script finds it: the configuration is checked first."""
     config = Config(teacher=TeacherConfig(**settings))
-    check(config)
+    for fault in faults(config):
+        raise UserError(fault)
     return access(config.teacher)
 
 
