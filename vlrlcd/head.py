@@ -1,6 +1,6 @@
 """Token log-probs and exact KL from hidden states, in chunks: `[B, T, V]` logits never exist.
 
-`token_logps` and `token_kl` are collective: every process calls them, so that all run the same number of chunks.
+`token_logps` and `logps_and_kl` are collective: every process calls them, so that all run the same number of chunks.
 
 Placeholder ids are masked alike in sampling, student and reference. Everything is float32 at temperature 1.
 """
@@ -45,20 +45,23 @@ def token_logps(adapter: ModelAdapter, hidden_NH: Tensor, target_N: Tensor) -> T
     return _chunked(adapter, head, hidden_NH, target_N)
 
 
-def token_kl(adapter: ModelAdapter, hidden_NH: Tensor, reference: ModelAdapter, reference_NH: Tensor) -> Tensor:
-    """Exact KL(student || reference) over the vocabulary at each position, `[N]` float32, in nats.
+def logps_and_kl(
+    adapter: ModelAdapter, hidden_NH: Tensor, target_N: Tensor, reference: ModelAdapter, reference_NH: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Log-prob of each target, and exact KL(student || reference) over the vocabulary at each position, in nats.
 
-    Its gradient reaches the student's distribution at each position and leaves out how the positions were reached
-    [ours].
+    Both `[N]` float32, from one product with the head. The KL's gradient reaches the student's distribution at each
+    position and leaves out how the positions were reached [ours].
     """
 
-    def head(student_CH, reference_CH):
+    def head(student_CH, target_C, reference_CH):
         with torch.no_grad():
             log_r_CV = allowed_logprobs(reference, reference_CH)
         log_p_CV = allowed_logprobs(adapter, student_CH)
-        return (log_p_CV.exp() * (log_p_CV - log_r_CV)).sum(-1)
+        logps_C = log_p_CV.gather(-1, target_C[:, None])[:, 0]
+        return torch.stack([logps_C, (log_p_CV.exp() * (log_p_CV - log_r_CV)).sum(-1)], dim=-1)
 
-    return _chunked(adapter, head, hidden_NH, reference_NH)
+    return _chunked(adapter, head, hidden_NH, target_N, reference_NH).unbind(-1)
 
 
 def _chunked(adapter: ModelAdapter, head: Callable, *inputs_N: Tensor) -> Tensor:

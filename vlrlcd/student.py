@@ -14,7 +14,7 @@ from model_adapters import PARTS, ModelAdapter, PromptBatch, PromptRow, adapter_
 from vlrlcd import sampling, static_sampling
 from vlrlcd.config import ModelConfig
 from vlrlcd.errors import UserError
-from vlrlcd.head import allowed_logprobs, token_kl, token_logps
+from vlrlcd.head import allowed_logprobs, logps_and_kl, token_logps
 from vlrlcd.lora import fuse_lora
 from vlrlcd.prefix_branches import Branches, predicting_states
 
@@ -137,9 +137,9 @@ class Student(nn.Module):
         0 without a value head; all `[N]`."""
         with self._recomputing():
             hidden_NH = predicting_states(self.adapter, batch, branches)
-            logps_N = token_logps(self.adapter, hidden_NH, branches.target_N)
             reference = self.reference or self.adapter
-            return logps_N, token_kl(self.adapter, hidden_NH, reference, reference_NH), self._values(hidden_NH)
+            told = logps_and_kl(self.adapter, hidden_NH, branches.target_N, reference, reference_NH)
+            return *told, self._values(hidden_NH)
 
     def _values(self, hidden_NH: Tensor) -> Tensor:
         if self.value_head is None:

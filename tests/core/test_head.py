@@ -5,7 +5,7 @@ import torch
 
 from tests.core.stubs import HeadOnly
 from vlrlcd import head
-from vlrlcd.head import allowed_logprobs, token_kl, token_logps
+from vlrlcd.head import allowed_logprobs, logps_and_kl, token_logps
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def dense_logprobs(adapter, hidden):
 
 
 def gradients(value, weights, *leaves):
-    return torch.autograd.grad((value * weights.to(value.dtype)).sum(), leaves)
+    return torch.autograd.grad((value * weights.to(value.dtype)).sum(), leaves, retain_graph=True)
 
 
 def test_token_logps_equal_a_dense_computation(work):
@@ -41,12 +41,13 @@ def test_token_logps_equal_a_dense_computation(work):
         torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
 
-def test_token_kl_equals_a_dense_computation(work):
-    adapter, reference, hidden, other, _ = work
+def test_kl_and_log_probs_of_one_pass_equal_a_dense_computation(work):
+    adapter, reference, hidden, other, target = work
     _, log_p = dense_logprobs(adapter, hidden)
     _, log_r = dense_logprobs(reference, other)
     expected = (log_p.exp() * (log_p - log_r.detach())).sum(-1)
-    mine = token_kl(adapter, hidden, reference, other)
+    logps, mine = logps_and_kl(adapter, hidden, target, reference, other)
+    torch.testing.assert_close(logps, token_logps(adapter, hidden, target), rtol=0, atol=0)
     torch.testing.assert_close(mine.double(), expected, rtol=1e-5, atol=1e-6)
     assert (mine > 0).all()
     assert torch.autograd.grad(mine.sum(), reference.head.weight, retain_graph=True, allow_unused=True) == (None,)
@@ -57,8 +58,8 @@ def test_token_kl_equals_a_dense_computation(work):
 
 
 def test_kl_of_a_model_with_itself_is_zero_with_zero_gradient(work):
-    adapter, _, hidden, _, _ = work
-    kl = token_kl(adapter, hidden, adapter, hidden.detach())
+    adapter, _, hidden, _, target = work
+    _, kl = logps_and_kl(adapter, hidden, target, adapter, hidden.detach())
     assert torch.equal(kl, torch.zeros(13))
     (gradient,) = gradients(kl, torch.ones(13), hidden)
     assert gradient.abs().max() < 1e-6
@@ -70,7 +71,8 @@ def test_chunks_change_neither_value_nor_gradient(work, monkeypatch, rows_per_ch
     leaves, weights = (hidden, adapter.head.weight, adapter.head.bias), torch.arange(13.0)
 
     def results():
-        values = token_logps(adapter, hidden, target), token_kl(adapter, hidden, reference, other)
+        both = logps_and_kl(adapter, hidden, target, reference, other)
+        values = token_logps(adapter, hidden, target), *both
         return [*values, *(g for value in values for g in gradients(value, weights, *leaves))]
 
     whole = results()
