@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 
 from model_adapters.branch_attention import NAME as BRANCHES
-from model_adapters.branch_attention import BranchLayout, asks_for_sdpa
+from model_adapters.branch_attention import asks_for_sdpa
+from model_adapters.branch_layout import BranchLayout
 from model_adapters.chat import ChatFormat, Messages
 from model_adapters.norms import fuse_norms
 

@@ -26,8 +26,12 @@ _MASKED = -1e30
 
 def allowed_logprobs(adapter: ModelAdapter, hidden_NH: Tensor) -> Tensor:
     """Log-probs `[N, V]` in float32, placeholder ids at probability 0."""
+    return allowed_logits(adapter, hidden_NH).log_softmax(-1)
+
+
+def allowed_logits(adapter: ModelAdapter, hidden_NH: Tensor) -> Tensor:
     logits_NV = adapter.logits(hidden_NH).float()
-    return logits_NV.index_fill(-1, _on(logits_NV.device, adapter.placeholder_ids), _MASKED).log_softmax(-1)
+    return logits_NV.index_fill(-1, _on(logits_NV.device, adapter.placeholder_ids), _MASKED)
 
 
 @cache
@@ -57,11 +61,32 @@ def logps_and_kl(
     def head(student_CH, target_C, reference_CH):
         with torch.no_grad():
             log_r_CV = allowed_logprobs(reference, reference_CH)
-        log_p_CV = allowed_logprobs(adapter, student_CH)
-        logps_C = log_p_CV.gather(-1, target_C[:, None])[:, 0]
-        return torch.stack([logps_C, (log_p_CV.exp() * (log_p_CV - log_r_CV)).sum(-1)], dim=-1)
+        return _LogpsAndKl.apply(allowed_logits(adapter, student_CH), target_C, log_r_CV)
 
     return _chunked(adapter, head, hidden_NH, target_N, reference_NH).unbind(-1)
+
+
+class _LogpsAndKl(torch.autograd.Function):
+    """`[N, 2]` from logits `[N, V]`, with the gradient written out: five passes over the vocabulary instead of twelve.
+
+    d logp / d logit_v = [v = target] - p_v, and d KL / d logit_v = p_v (log p_v - log r_v - KL).
+    """
+
+    @staticmethod
+    def forward(ctx, logits_NV: Tensor, target_N: Tensor, log_r_NV: Tensor) -> Tensor:
+        log_p_NV = logits_NV.log_softmax(-1)
+        logps_N = log_p_NV.gather(-1, target_N[:, None])[:, 0]
+        p_NV, ratio_NV = log_p_NV.exp(), log_p_NV.sub_(log_r_NV)
+        kl_N = torch.linalg.vecdot(p_NV, ratio_NV)
+        ctx.save_for_backward(p_NV, ratio_NV, kl_N, target_N)
+        return torch.stack([logps_N, kl_N], dim=-1)
+
+    @staticmethod
+    def backward(ctx, grad_N2: Tensor):
+        p_NV, ratio_NV, kl_N, target_N = ctx.saved_tensors
+        by_logp_N, by_kl_N = grad_N2.unbind(-1)
+        logits_NV = (ratio_NV * by_kl_N[:, None]).sub_((by_logp_N + by_kl_N * kl_N)[:, None]).mul_(p_NV)
+        return logits_NV.scatter_add_(-1, target_N[:, None], by_logp_N[:, None]), None, None
 
 
 def _chunked(adapter: ModelAdapter, head: Callable, *inputs_N: Tensor) -> Tensor:

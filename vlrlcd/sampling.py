@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_adapters import ModelAdapter, Prefix, PromptBatch, causal_mask
+from model_adapters import BranchLayout, ModelAdapter, Prefix, PromptBatch, causal_mask
 from vlrlcd.branch_cache import BranchCache
 from vlrlcd.draws import generator, pick
 from vlrlcd.head import allowed_logprobs
@@ -56,8 +56,9 @@ class Start:
 
 def read_prefixes(adapter: ModelAdapter, batch: PromptBatch) -> Start:
     """Every prefix enters the cache once, whatever K is."""
-    prefix, cache = adapter.embed(batch), BranchCache()
-    hidden_BPH = adapter.decode_states(prefix.embeds_BPH, prefix.positions, causal_mask(prefix.mask_BP), cache, prefix)
+    prefix, cache, mask = adapter.embed(batch), BranchCache(), causal_mask(batch.mask_BP)
+    layout = BranchLayout.of_prefixes(batch.mask_BP, batch.padded)
+    hidden_BPH = adapter.decode_states(prefix.embeds_BPH, prefix.positions, mask, cache, prefix, layout)
     return Start(prefix, cache, allowed_logprobs(adapter, hidden_BPH[:, -1]))
 
 

@@ -1,12 +1,19 @@
-"""Who gets attention branch by branch."""
+"""Attention branch by branch: a CPU's parts equal rows with copies, and who gets it."""
 
+import pytest
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import FalconConfig
 
-from model_adapters import adapter_for
-from model_adapters.branch_attention import NAME
+from model_adapters import BranchLayout, adapter_for
+from model_adapters.branch_attention import NAME, _with_copies
+from model_adapters.split_attention import SplitAttention
 from tests.tiny import FAMILIES, tiny_text
 from tests.tiny.text import HEADER_TEMPLATE
+from vlrlcd.prefix_branches import pack, tree_mask
+
+PREFIX, HEADS, WIDTH = 9, 2, 16
+LENGTHS = {"alike": [[6, 6, 6], [6, 6, 6]], "ragged": [[5, 8, 2], [2, 11, 1]]}
 
 
 def test_a_family_that_asks_for_sdpa_by_name_keeps_it(tmp_path):
@@ -22,3 +29,24 @@ def test_others_have_it_and_no_checkpoint_says_so(tmp_path):
     assert adapter.decoder.config._attn_implementation == NAME
     adapter.save(tmp_path / "saved")
     assert NAME not in "".join(path.read_text() for path in (tmp_path / "saved").glob("*.json"))
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("padding", [0, 4])
+@pytest.mark.parametrize("way", [SplitAttention.apply, _with_copies])
+def test_value_and_gradient_equal_attention_under_the_tree_mask(way, lengths, padding):
+    branches = pack([[tuple(range(length)) for length in row] for row in LENGTHS[lengths]])
+    mask_BP = torch.ones(2, PREFIX, dtype=torch.bool)
+    mask_BP[0, :padding] = False
+    layout = BranchLayout(mask_BP, bool(padding), branches.place_BKT, branches.branch_BS, branches.depth_BS)
+    stands = torch.cat([mask_BP, branches.branch_BS >= 0], dim=1)[:, None, :, None]
+    rng = torch.manual_seed(0)
+    states = [torch.randn(2, HEADS, stands.shape[2], WIDTH, generator=rng, requires_grad=True) for _ in range(3)]
+    # nothing reads what stands at padding, so that no gradient comes from there
+    pull = torch.randn(states[0].shape, generator=rng) * stands
+    expected = scaled_dot_product_attention(*states, attn_mask=tree_mask(mask_BP, branches))
+    mine = way(*states, layout, None)
+    torch.testing.assert_close(mine * stands, expected * stands, rtol=0, atol=1e-6)
+    pairs = zip(*(torch.autograd.grad((found * pull).sum(), states) for found in (mine, expected)), strict=True)
+    for found, wanted in pairs:
+        torch.testing.assert_close(found, wanted, rtol=0, atol=2e-6)

@@ -12,14 +12,16 @@ from vlrlcd.head import allowed_logprobs, token_logps
 from vlrlcd.prefix_branches import pack, predicting_states
 
 
-@pytest.fixture(params=["split", "dense"])
+@pytest.fixture(params=["parts", "copies", "dense"])
 def attention(request, monkeypatch):
-    """Attention by the layout of the branches, in every decoder layer, or under the tree mask."""
-    calls, attend = [], branch_attention._attend
-    monkeypatch.setattr(branch_attention, "_attend", lambda *states: calls.append(1) or attend(*states))
-    monkeypatch.setattr(prefix_branches, "costs_less", lambda *sizes: request.param == "split")
+    """Attention by the layout of the branches in every decoder layer, as a CPU or a GPU does it, or under the mask."""
+    calls = []
+    ways = {"parts": branch_attention.SplitAttention.apply, "copies": branch_attention._with_copies}
+    way = ways.get(request.param)
+    monkeypatch.setitem(branch_attention._WAYS, "cpu", lambda *states: calls.append(1) or way(*states))
+    monkeypatch.setattr(prefix_branches, "costs_less", lambda *sizes: request.param in ways)
     yield
-    assert bool(calls) == (request.param == "split")
+    assert bool(calls) == (request.param in ways)
 
 
 def shared_logps(adapter: ModelAdapter, cases: list[Case]) -> torch.Tensor:
