@@ -3,9 +3,11 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
+from vlrlcd import easing
 from vlrlcd.config import Config
 from vlrlcd.errors import UserError
 from vlrlcd.group import Group
@@ -19,8 +21,14 @@ FULL = "can't allocate memory"
 
 
 @contextmanager
-def memory_told(config: Config, place: str, groups: list[Group]) -> Iterator[None]:
-    """Turns a want of memory into a sentence that names the largest group; `place` is the stage and the step.
+def memory_told(config: Config, place: str, groups: list[Group], folder: Path) -> Iterator[None]:
+    """Turns a want of memory into a sentence that names the largest group, and has a resumed run take smaller passes.
+
+    Args:
+        config: what the passes were limited by.
+        place: the stage and the step.
+        groups: this process's share of the step.
+        folder: the run's.
 
     Raises:
         UserError: in the process that ran out.
@@ -31,14 +39,15 @@ def memory_told(config: Config, place: str, groups: list[Group]) -> Iterator[Non
         if not isinstance(error, torch.OutOfMemoryError) and FULL not in str(error):
             raise
         largest, tokens = max(((group, _tokens(group)) for group in groups), key=lambda found: found[1])
-        limit = config.engine.tokens_per_pass
-        smaller = limit // 2 if limit else tokens
+        limit, now = easing.smaller(config.engine, tokens), config.engine
+        kept = easing.keep(folder, limit)
         raise UserError(
             f"{place}: the memory is full. The largest prompt here is {largest.example.id} with {tokens} tokens, its "
-            f"{len(largest.candidates)} candidates counted; a pass holds up to {config.engine.prompts_per_pass} "
-            f"prompts{f' or {limit} tokens' if limit else ''}. Resume with --engine.tokens_per_pass={smaller}, "
-            "with a lower --engine.prompts_per_pass, which sampling goes by too, with --model.activation_checkpointing="
-            "true, or with a higher ZeRO stage or offload (docs/scaling.md)."
+            f"{len(largest.candidates)} candidates counted; a pass held up to {now.prompts_per_pass} prompts"
+            f"{f' and {now.tokens_per_pass} tokens' if now.tokens_per_pass else ''}. A resumed run takes at most "
+            f"{limit.prompts} prompts and {limit.tokens} tokens, with the same gradient ({kept} says so; delete it to "
+            "take more again). If that is not enough: --model.activation_checkpointing=true, a higher ZeRO stage or "
+            "offload (docs/scaling.md)."
         ) from error
 
 

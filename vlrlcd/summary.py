@@ -5,6 +5,7 @@ from statistics import fmean
 
 from vlrlcd.anchors.ledger import spending
 from vlrlcd.config import Config, learning_rate
+from vlrlcd.easing import EASED
 from vlrlcd.engine import deepspeed_settings, zero_stage
 from vlrlcd.evaluation.intervals import Metric
 from vlrlcd.job import Job
@@ -30,6 +31,9 @@ def print_start(config: Config, job: Job, run: RunFolder) -> None:
         print(f"eyes         {' and '.join(filter(None, named))}: the student is told its images in words")
     stage = zero_stage(deepspeed_settings(config, ranks.count()))
     print(f"processes    {ranks.count()}, ZeRO stage {stage} ({config.engine.deepspeed})")
+    if (run.path / EASED).exists():
+        most, tokens = config.engine.prompts_per_pass, config.engine.tokens_per_pass
+        print(f"passes       at most {most} prompts and {tokens} tokens, since the memory was full ({EASED})")
     print(f"data         {job.card.name}: {len(job.train)} training prompts, {len(job.held_out)} held out")
     for line in _teacher_lines(job, config.sampling.candidates):
         print(line)

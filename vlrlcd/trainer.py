@@ -11,6 +11,7 @@ from transformers.utils import logging as transformers_logging
 from vlrlcd.checkpoints import drop_all_but
 from vlrlcd.clock import Clock
 from vlrlcd.config import Config, learning_rate, used_stages
+from vlrlcd.easing import eased
 from vlrlcd.engine import Engine
 from vlrlcd.errors import UserError
 from vlrlcd.evaluation.evaluate import Destination, evaluate
@@ -53,7 +54,8 @@ def train(config: Config, source: str | Path) -> Path:
         default_name = Path(source).stem
         ranks.once(lambda: folder_for(config, default_name))
         job = prepare(config, source)
-        return Trainer(config, job, RunFolder(config, default_name, job.layout)).run()
+        folder = RunFolder(config, default_name, job.layout)
+        return Trainer(eased(config, folder.path), job, folder).run()
 
 
 class Trainer:
@@ -180,7 +182,7 @@ class Trainer:
             with self.clock("load"):
                 groups = next(ahead)
             for update in range(self.updates[stage]):
-                with memory_told(self.config, place, groups):
+                with memory_told(self.config, place, groups, self.folder.path):
                     done = one_step(groups, step, update)
                     refuse_no_number(done, stage, place, groups, self._last_good)
                     with self.clock("optimise"):

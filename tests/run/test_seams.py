@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from tests.run.jobs import ROOT, config_of, figures, flags, lines, same_bits, weights
+from tests.run.jobs import ROOT, config_of, figures, flags, largest_gap, lines, same_bits, weights
 from vlrlcd.checkpoints import facts_of, seal
 from vlrlcd.data import images
 from vlrlcd.errors import UserError
@@ -215,24 +215,43 @@ def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_move(here, tm
     assert len([line for line in figures(tmp_path / "it") if line["stage"] == stage]) == 1
 
 
-def test_a_want_of_memory_names_the_largest_group_and_the_cure(here, tmp_path, handlers, distributed, monkeypatch):
-    learned = Student.learned
+def test_after_a_full_memory_the_run_goes_on_with_smaller_passes(
+    here, tmp_path, handlers, distributed, monkeypatch, expected, capsys
+):
+    learned, sizes = Student.learned, []
 
-    def short(self, batch, *rest):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    def short(self, batch, branches, *rest):
+        """A memory for three prompts."""
+        sizes.append(len(batch.ids_BP))
+        if len(batch.ids_BP) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return learned(self, batch, branches, *rest)
 
     monkeypatch.setattr(Student, "learned", short)
-    with pytest.raises(UserError) as stopped:
-        train(config_of(here, {"run.name": "it", "run.save_every": 1}), "it")
-    said = re.search(
-        r"stage2, step 0: the memory is full. The largest prompt here is (\S+) with (\d+) tokens, its \d candidates "
-        r"counted; a pass holds up to 16 prompts. Resume with --engine.tokens_per_pass=(\d+), with",
-        str(stopped.value),
+    attempts, run = 0, {"run.name": "it", "run.resume": "auto", "run.save_every": 1}
+    while not (tmp_path / "it/student").exists():
+        attempts += 1
+        try:
+            train(config_of(here, run), "it")
+        except UserError as error:
+            said = re.search(
+                r"stage2, step 0: the memory is full. The largest prompt here is (\S+) with (\d+) tokens, its \d "
+                r"candidates counted; a pass held up to (\d+) prompts(?: and (\d+) tokens)?. A resumed run takes at "
+                r"most (\d+) prompts and (\d+) tokens, with the same gradient \((\S+) says so; ",
+                str(error),
+            )
+            assert (
+                said
+                and int(said[5]) == max(1, int(said[3]) // 2)
+                and int(said[6]) == int(said[4] or 2 * int(said[2])) // 2
+            )
+            assert said[7] == str(tmp_path / "it/passes.json")
+    assert attempts > 1 and max(sizes) > 3 and sizes[-1] <= 3
+    assert re.search(
+        r"passes +at most \d+ prompts and \d+ tokens, since the memory was full \(passes.json\)",
+        capsys.readouterr().out,
     )
-    assert said and said[2] == said[3] and int(said[2]) > 50
-    monkeypatch.setattr(Student, "learned", learned)
-    train(config_of(here, RESUME, {"engine.tokens_per_pass": said[3]}), "it")
-    assert (tmp_path / "it/student").is_dir()
+    assert largest_gap(*(weights(folder).values() for folder in (tmp_path / "it", expected))) < 1e-4
 
 
 def test_a_full_disk_ends_in_a_sentence_and_the_run_goes_on(here, tmp_path, script, handlers, expected):
