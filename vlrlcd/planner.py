@@ -11,6 +11,7 @@ from typing import Any
 
 from vlrlcd.engine.deepspeed_json import section
 from vlrlcd.head import CHUNK_LOGITS
+from vlrlcd.prefix_branches import COPIED_BYTES
 
 GIB = 2**30
 USABLE = 0.9
@@ -95,6 +96,11 @@ class Work:
         return min(together, max(self.limit, self.smallest)) if self.limit else together
 
     @property
+    def branches(self) -> int:
+        """Candidates of a learning pass."""
+        return min(self.prompts * self.candidates, max(1, (self.learned - self.prompt) // self.answer))
+
+    @property
     def cached(self) -> int:
         """Tokens whose keys and values sampling keeps, in training or in an evaluation."""
         drawn = self.prompts * (self.prompt + self.candidates * self.answer)
@@ -139,7 +145,8 @@ class Plan:
     def passing(self, work: Work) -> float:
         """Bytes that the largest pass takes besides: to learn, or to sample."""
         size, tokens = self.decoder, work.learned
-        one_layer = self.element * tokens * (8 * size.hidden + 3 * size.intermediate)
+        # what a layer keeps: hidden states, norms, queries, keys, values and the MLP's four
+        one_layer = self.element * tokens * (10 * size.hidden + 4 * size.intermediate) + self._copies(work)
         if self.recomputed:
             kept = self.element * tokens * size.hidden * size.layers + one_layer
         else:
@@ -147,6 +154,11 @@ class Plan:
         cache = 2 * self.element * work.cached * size.key_value * size.layers
         logits = 3 * 4 * min(CHUNK_LOGITS, tokens * size.vocabulary)
         return max(kept, cache) + logits
+
+    def _copies(self, work: Work) -> float:
+        """Bytes of the keys and values that every branch has of its prefix in a layer; see `branch_layout`."""
+        copied = 2 * self.element * self.decoder.hidden * work.branches * work.smallest
+        return copied if copied <= COPIED_BYTES else 0
 
     def device(self, by: Sharding, work: Work) -> float:
         """Bytes of the device's memory at the peak, in each process."""

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.memory import beside_measurements
+from vlrlcd import planner
 from vlrlcd.planner import USABLE, Decoder, Plan, Sharding, Weights, Work
 
 PLAN = Plan(Weights(trained=100, frozen=20, reference=120), Decoder(2, 4, 8, 4, 16), element=2, recomputed=True)
@@ -40,6 +42,21 @@ def test_a_pass_is_cut_at_the_limit_but_never_below_one_candidate():
     assert replace(WORK, limit=1).cached == WORK.cached
 
 
+def test_what_a_pass_keeps():
+    tokens, branches = 60, 8
+    layer = 2 * tokens * (10 * 4 + 4 * 8) + 2 * 2 * 4 * branches * (10 + 5)
+    logits = 3 * 4 * tokens * 16
+    assert PLAN.passing(WORK) == 2 * tokens * 4 * 2 + layer + logits
+    assert replace(PLAN, recomputed=False).passing(WORK) == 2 * layer + logits
+    assert replace(WORK, limit=40).branches == 6 and replace(WORK, limit=1).branches == 1
+
+
+def test_copies_of_prefixes_that_would_take_too_much_are_not_made(monkeypatch):
+    whole = PLAN.passing(WORK)
+    monkeypatch.setattr(planner, "COPIED_BYTES", 2 * 2 * 4 * 8 * 15 - 1)
+    assert PLAN.passing(WORK) == whole - 2 * 2 * 4 * 8 * 15
+
+
 def test_the_largest_k_is_the_last_that_fits():
     by, memory = Sharding(0), PLAN.device(Sharding(0), replace(WORK, candidates=9)) / USABLE + 1
     assert PLAN.largest_k(by, WORK, memory) == 9
@@ -52,3 +69,10 @@ def test_the_largest_limit_makes_the_work_fit():
     assert not plan.fits(by, WORK, memory)
     assert plan.largest_limit(by, WORK, memory) == 30
     assert plan.largest_limit(by, WORK, 1) == 0
+
+
+def test_it_says_what_a_gpu_took():
+    found = list(beside_measurements(rank=16))
+    assert {recomputed for _, _, recomputed, _, _ in found} == {True, False}
+    for name, _, _, computed, measured in found:
+        assert computed == pytest.approx(measured, rel=0.03), name
