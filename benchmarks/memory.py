@@ -3,9 +3,9 @@
     python -m benchmarks.memory
     python -m benchmarks.memory --measured      # beside the peaks that benchmarks.step measured on a GPU
 
-The arithmetic is `vlrlcd/planner.py`'s, here for shapes of students that nobody has to have: bfloat16, activation
-checkpointing (a layer's input kept per layer, one layer recomputed), stage II with one prompt at a time in each process.
-A cell is GiB a GPU and the smallest card that this leaves a tenth of free; a second figure is CPU memory a process.
+The arithmetic is `vlrlcd/planner.py`'s, here for shapes of students that nobody has to have: bfloat16, activations
+recomputed (a layer's input kept per layer, one layer recomputed), stage II with one prompt at a time in each process. A
+cell is GiB a GPU and the smallest card that this leaves a tenth of free; a second figure is CPU memory a process.
 `scripts/doctor.py` does it for a configuration.
 """
 
