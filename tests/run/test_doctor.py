@@ -2,20 +2,26 @@
 
 import json
 import re
+import shutil
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file, save_file
 
 from tests.run.jobs import config_of, flags, free_port
 from tests.run.refusals import change_row, edit, image_of, inputs_of, records
+from tests.tiny import FAMILIES
 from vlrlcd.anchors.asks import asks
 from vlrlcd.anchors.ready import anchor_store
 from vlrlcd.anchors.store import AnchorStore
 from vlrlcd.anchors.teachers import TeacherReply, teacher_for
+from vlrlcd.checkpoints import PLACE
+from vlrlcd.cli import to_dict
 from vlrlcd.data.card import load_card
 from vlrlcd.data.prompts import Templates
 from vlrlcd.data.splits import training_examples
-from vlrlcd.doctor import CHECKS
+from vlrlcd.doctor import CHECKS, memory
 
 KEY = "sk-never-to-be-printed"
 
@@ -137,6 +143,34 @@ def test_anchors_and_a_teacher_out_of_reach(doctor, here, tmp_path, monkeypatch)
     assert "1 would be set aside: " in again
     assert "training does not need it" in again
     assert KEY not in out + again
+
+
+def test_weights_that_are_no_numbers_and_a_memory_too_small(doctor, bad, monkeypatch):
+    shutil.rmtree(bad / "student")
+    FAMILIES["llava"](bad / "student")
+    weights = load_file(bad / "student/model.safetensors")
+    next(tensor for name, tensor in weights.items() if "embed_tokens" in name).fill_(torch.nan)
+    save_file(weights, bad / "student/model.safetensors", {"format": "pt"})
+    monkeypatch.setattr(memory, "device_memory", lambda processes: (2**20, "a GPU"))
+    code, states, out = doctor(inputs_of(bad))
+    assert code == 1
+    assert states["forward pass"] == "fault" and re.search(r"(\d+) of \1 log-probs are not finite", out)
+    assert states["memory"] == "warning" and "take more GPUs than 1" in out
+
+
+def test_damaged_checkpoints_and_a_folder_that_cannot_be_written(doctor, here, tmp_path):
+    config, folder = config_of(here), tmp_path / "it"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(yaml.safe_dump(to_dict(config)))
+    place = {"stage": "stage1", "step": 2, "tag": "stage1-000002"}
+    (folder / PLACE).write_text(json.dumps(place))
+    resumed = {"run.name": "it", "run.resume": "true", "run.root": tmp_path}
+    code, states, out = doctor(here, resumed)
+    assert code == 1 and states["run folder"] == "fault"
+    assert "stage1-000002 is missing: restore it from a copy, or start a new run" in out
+    (tmp_path / "file").touch()
+    code, states, out = doctor(here, {"run.root": tmp_path / "file/runs"})
+    assert code == 1 and states["run folder"] == "fault" and "is no folder that can be written to; name another" in out
 
 
 def test_a_mistake_of_the_command_line_itself(script, here):
