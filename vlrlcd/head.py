@@ -67,7 +67,7 @@ def logps_and_kl(
 
 
 class _LogpsAndKl(torch.autograd.Function):
-    """`[N, 2]` from logits `[N, V]`, with the gradient written out: fewer passes over the vocabulary than autograd takes.
+    """`[N, 2]` from logits `[N, V]`, the gradient written out: fewer passes over the vocabulary than autograd takes.
 
     d logp / d logit_v = [v = target] - p_v, and d KL / d logit_v = p_v (log p_v - log r_v - KL).
     """
