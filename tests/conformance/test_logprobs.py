@@ -109,6 +109,17 @@ def test_gradients_equal_separate_rows(adapter, stock, cases):
     assert {adapter.part_of(name) for name in mine} == {*adapter.modules, "language_model"}
 
 
+@pytest.mark.check("gradients")
+def test_rows_in_passes_of_their_own_add_up_to_one_pass(adapter, cases):
+    """Rows without an image, with one and with two, as accumulation runs them one after the other."""
+    weights = [weights_of(cases, row) for row in range(len(cases))]
+    for case, weight in zip(cases, weights, strict=True):
+        (shared_logps(adapter, [case]) * weight).sum().backward()
+    apart = gradients(adapter.model)
+    (shared_logps(adapter, cases) * torch.cat(weights)).sum().backward()
+    close_gradients(apart, gradients(adapter.model))
+
+
 @pytest.mark.check("vision")
 @pytest.mark.usefixtures("sees")
 def test_a_batch_without_images_still_runs_the_tower(adapter, stock, cases):

@@ -77,6 +77,12 @@ def test_advantages_are_trl_s_with_copies_folded():
     assert losses.group_advantages(torch.tensor([[4.0]]), torch.ones(1, 1)).item() == 0
 
 
+def test_rounding_is_no_advantage():
+    nearly = torch.full((1, 8), 0.7)
+    nearly[0, 3] = nearly[0, 3].nextafter(torch.tensor(1.0))
+    assert 0 < losses.group_advantages(nearly, torch.ones(1, 8)).abs().max() < 1e-2
+
+
 def trl_dpo(chosen, rejected, reference_chosen, reference_rejected):
     """TRL's loss_type="sigmoid" (reverse KL, beta 0.1) of one pair, summed log-probs given."""
     trainer = MagicMock()

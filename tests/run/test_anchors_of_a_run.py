@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 
-from tests.run.jobs import config_of, finish, flags, lines, start
+from model_adapters import adapter_for
+from tests.run.jobs import ROOT, config_of, finish, flags, lines, start
 from tests.run.refusals import image_of, records
+from tests.tiny import tiny_qwen2_5_vl
 from vlrlcd.anchors.anchor import Anchor
 from vlrlcd.anchors.asks import asks
 from vlrlcd.anchors.ledger import Ledger
@@ -158,3 +160,26 @@ def test_a_row_whose_image_cannot_be_read_is_left_out_if_wanted(
     asked = json.loads(records(bad, "val").read_text())[0]["image_id"]
     (bad / f"scenes/val2017/{asked:012}.jpg").write_bytes(b"no image")
     assert "val.json, row 1, image 1" in refusal(skip)
+
+
+def test_a_teacher_of_another_family_and_vocabulary(here, tmp_path, script, handlers, distributed):
+    teacher, student = ROOT / "checkpoints/tiny-llava-scenes", tiny_qwen2_5_vl(tmp_path / "student")
+    local = {"kind": "local", "model": teacher, "max_tokens": 80, "dtype": "float32", "device_map": "cpu"}
+    settings = {
+        **here,
+        **{f"teacher.{key}": value for key, value in local.items()},
+        "model.checkpoint": student,
+        "data.train_limit": 4,
+        "anchors.store": tmp_path / "anchors.sqlite",
+        "anchors.contradictions": "keep",
+        "evaluation.split": "",
+        "run.name": "it",
+    }
+    code, out, err = script("collect_anchors", *flags(settings))
+    assert code == 0, out + err
+    theirs, ours = adapter_for(str(teacher)), adapter_for(str(student))
+    assert theirs.tokenizer.get_vocab() != ours.tokenizer.get_vocab()
+    train(config_of(settings), "it")
+    anchors = {group["anchor"] for group in lines(tmp_path / "it/samples.jsonl")}
+    assert len(anchors) > 1
+    assert all(ours.chat.decode(ours.encode_answer(text)) == text for text in anchors)

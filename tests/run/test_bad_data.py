@@ -42,6 +42,10 @@ DATA = {
         lambda f: change_row(f, 8, question="what colour is it? " * 100),
         r"train\.json, row 8: the prompt has \d+ tokens, 9 of them image.*512; shorten the question",
     ),
+    "anchor longer than the context": (
+        lambda f: change_row(f, 8, rationales=["it is so, " * 60]),
+        r"train\.json, row 8: the judge's prompt with the anchor has \d+ tokens, 9 of them image.*512; shorten the",
+    ),
     "no data": (lambda f: shutil.rmtree(f / "scenes"), r"scenes is not a folder; set data\.root"),
 }
 

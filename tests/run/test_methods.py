@@ -14,8 +14,10 @@ from vlrlcd.errors import UserError
 from vlrlcd.group import Candidate
 from vlrlcd.judging.rule import RuleJudge
 from vlrlcd.methods import METHODS, sample_candidates
+from vlrlcd.methods.gradient import RolloutGradient
 from vlrlcd.prefix_branches import pack
 from vlrlcd.ranking.distribution import Scale
+from vlrlcd.ranking.rank import ranked
 from vlrlcd.trainer import train
 
 WITH_CANDIDATES = [name for name, method in METHODS.items() if method and method.supervision]
@@ -95,6 +97,19 @@ def plain_grpo(groups, ranking, now, old, epsilon):
             means += [loss] * candidate.copies
         per_group.append(torch.stack(means).mean())
     return torch.stack(per_group).mean().item(), outside
+
+
+@pytest.mark.parametrize("method", ["ldl_grpo", "anchor_grpo", "anchorrank_dpo"])
+def test_tied_groups_teach_nothing(bench, method):
+    """With this q the student is not where a uniform D would leave it alone."""
+    tried = bench(stage2__method=method, stage2__beta=0, stage2__q="mean")
+    preference, groups = rolled_out(tried)
+    same_BK = torch.zeros_like(preference.ranking.r_BK)
+    ranking = preference.ranking = ranked(groups, same_BK, torch.zeros(len(groups)), same_BK, Scale(1.0, 1.0))
+    objective = preference.method.objective
+    preference.gradient = RolloutGradient(tried.engine, tried.config, objective, groups, ranking)
+    assert preference.learn(groups, 0).figures["tied_share"] == 1
+    assert not any(gradient.any() for gradient in tried.gradients().values())
 
 
 def test_single_pair_dpo_prefers_the_anchor_to_the_one_sample(bench):

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from model_adapters.llava import LlavaAdapter
 from tests.run.bench import Bench
 from tests.run.jobs import ROOT, config_of, largest_gap
+from vlrlcd import head
 
 EIGHT = {"stage1.prompts_per_step": 8, "stage2.prompts_per_step": 8, "stage2.learning_rate": 3e-4, "engine.warmup": 0}
 STAGES = ["stage1", "stage2"]
@@ -113,3 +115,30 @@ def test_clipping_bounds_what_the_optimiser_sees(bench, name):
 
 def test_the_sampled_log_probs_are_those_of_the_training_pass(bench):
     assert bench().gradient().figures["logp_gap"] < 1e-4
+
+
+def calls_of(monkeypatch, method):
+    """What a method of the adapter is called with, call by call."""
+    calls, own = [], getattr(LlavaAdapter, method)
+    monkeypatch.setattr(LlavaAdapter, method, lambda self, given: calls.append(given) or own(self, given))
+    return calls
+
+
+@pytest.mark.parametrize(("tuning", "times"), [("lora", 1), ("full", 4)])
+def test_where_nothing_that_sees_trains_the_tower_runs_once_a_step(bench, monkeypatch, tuning, times):
+    """Otherwise once a pass: to sample, to rank, under p_sft, to learn."""
+    one, looks = bench(model__tuning=tuning, ranking__probe_every=0), calls_of(monkeypatch, "image_features")
+    one.gradient()
+    assert len(looks) == times
+
+
+def test_no_pass_over_the_answers_makes_more_logits_than_a_chunk(bench, monkeypatch):
+    one = bench(ranking__probe_every=0)
+    preference, groups = one.preference(), one.groups()
+    preference.draw(groups, 0)
+    states = calls_of(monkeypatch, "logits")
+    monkeypatch.setattr(head, "CHUNK_LOGITS", 7 * one.engine.adapter.config.get_text_config().vocab_size)
+    preference.rank(groups, 0)
+    preference.learn(groups, 0)
+    assert max(hidden.shape[:-1].numel() for hidden in states) <= 7
+    assert len(states) > 50
