@@ -16,7 +16,7 @@ from vlrlcd.cli import same_command
 from vlrlcd.config import Config, used_stages
 from vlrlcd.data.card import Card, load_card
 from vlrlcd.data.descriptions import check_eyes, describe_all, image_sources
-from vlrlcd.data.encode import check_lengths, image_ids
+from vlrlcd.data.encode import check_lengths, image_ids, length
 from vlrlcd.data.example import Example, ImageSource
 from vlrlcd.data.images import check_images
 from vlrlcd.data.prompts import Templates
@@ -101,7 +101,7 @@ def prepare(config: Config, source: str | Path = "the configuration") -> Job:
 
     def check_prompts() -> None:
         check_lengths(adapter, templates, [*train, *held_out], config.sampling.max_new_tokens)
-        for fault in long_judge_prompts(config, adapter, templates, train, anchors.texts):
+        for fault in long_anchors(config, adapter, templates, train, anchors.texts):
             raise UserError(fault)
 
     left_out = ranks.once(checked_images)
@@ -166,26 +166,36 @@ def descriptions_of(config: Config, card: Card, examples: Sequence[Example]) -> 
     return dict(zip(sources, ranks.once(lambda: describe_all(config, card, sources)), strict=True))
 
 
-def long_judge_prompts(
+def long_anchors(
     config: Config, adapter: ModelAdapter, templates: Templates, train: Sequence[Example], anchors: Mapping[str, str]
 ) -> Iterator[str]:
-    """A sentence for each row whose judge's prompt does not fit: it shows the anchor, and perhaps a candidate."""
-    scorer, longest = _scorer(config), config.sampling.max_new_tokens
-    if not scorer:
-        return
+    """A sentence for each row whose anchor does not fit: into the prompt that the student ranks with, which shows it
+    and perhaps a candidate, or, where it ranks nothing, behind its own prompt."""
+    scorer, most = _scorer(config), adapter.max_positions
     for example in train:
         if (anchor := anchors.get(example.id)) is None:
             continue
-        images = image_ids(adapter, example, templates.render("student", example))
-        row, answer = PromptRow((), {}, images), adapter.encode_answer(anchor)
-        prompt = scorer.layout(adapter, templates, Group(example, row, anchor, answer, check=None))
-        tokens = len(prompt.row.ids) + max(len(branch) for branch in prompt.branches)
-        if tokens + longest > adapter.max_positions:
+        answer = adapter.encode_answer(anchor)
+        if scorer:
+            yield from _long_judge_prompt(scorer, config, adapter, templates, example, answer, anchor)
+        elif (own := length(adapter, templates, example)).tokens + len(answer) > most:
             yield (
-                f"{example.place}: the judge's prompt with the anchor has {tokens} tokens, {row.image_tokens} of them "
-                f"image, and with sampling.max_new_tokens={longest} it passes the model's {adapter.max_positions}; "
-                "shorten the anchor, lower sampling.max_new_tokens, or leave the row out."
+                f"{example.place}: the prompt has {own.tokens} tokens, {own.image_tokens} of them image, and with its "
+                f"anchor's {len(answer)} it passes the model's {most}; shorten the anchor, or leave the row out."
             )
+
+
+def _long_judge_prompt(scorer, config, adapter, templates, example, answer, anchor) -> Iterator[str]:
+    longest, images = config.sampling.max_new_tokens, image_ids(adapter, example, templates.render("student", example))
+    row = PromptRow((), {}, images)
+    prompt = scorer.layout(adapter, templates, Group(example, row, anchor, answer, check=None))
+    tokens = len(prompt.row.ids) + max(len(branch) for branch in prompt.branches)
+    if tokens + longest > adapter.max_positions:
+        yield (
+            f"{example.place}: the judge's prompt with the anchor has {tokens} tokens, {row.image_tokens} of them "
+            f"image, and with sampling.max_new_tokens={longest} it passes the model's {adapter.max_positions}; "
+            "shorten the anchor, lower sampling.max_new_tokens, or leave the row out."
+        )
 
 
 def _scorer(config: Config) -> Scorer | None:

@@ -58,6 +58,12 @@ def test_data(refusal, bad, name):
     assert not (bad / "runs").exists()
 
 
+def test_an_anchor_longer_than_the_context_where_the_student_ranks_nothing(refusal, bad):
+    change_row(bad, 8, rationales=["it is so, " * 100])
+    said = refusal({"stage2.method": "sft"})
+    assert re.search(r"train\.json, row 8: the prompt has \d+ tokens, 9 .*with its anchor's \d+ it passes .*512;", said)
+
+
 def test_a_training_split_without_answers(refusal, bad):
     rows = json.loads(records(bad).read_text())
     hidden = ("correct_choice_idx", "direct_answers", "rationales")

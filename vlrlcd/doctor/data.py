@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vlrlcd.data.descriptions import image_sources
 from vlrlcd.doctor.remarks import NOT_DONE, OK, WARNING, NotThere, Remark, attempted, listed
 from vlrlcd.errors import UserError
-from vlrlcd.job import asks_judge, check_oracle, check_processes, long_judge_prompts
+from vlrlcd.job import asks_judge, check_oracle, check_processes, long_anchors
 from vlrlcd.judging.judges import askable
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def tokens(pieces: "Pieces") -> Iterator[Remark]:
     try:
         texts = pieces.anchors.texts
     except (NotThere, UserError):
-        yield Remark(NOT_DONE, "the judge's prompts need the anchors, which are not there")
+        yield Remark(NOT_DONE, "whether anchors fit needs the anchors, which are not there")
         return
     train = pieces.usable(pieces.train.examples)
-    yield from listed(list(long_judge_prompts(config, adapter, pieces.templates, train, texts)), "judge's prompts")
+    yield from listed(list(long_anchors(config, adapter, pieces.templates, train, texts)), "anchors that do not fit")
