@@ -164,7 +164,7 @@ def _read_yaml(path: str) -> dict:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise UserError(f"{path}: the configuration cannot be read ({error.strerror}).") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid YAML ({_first_line(error)}).") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: a configuration is a mapping of sections, but this is a {type(content).__name__}.")

@@ -215,6 +215,21 @@ def test_a_damaged_page_is_named_when_it_is_read(path):
         [store.get(f"{number}") for number in range(200)]
 
 
+@pytest.mark.parametrize("value", [None, b"{", "{", "3"])
+def test_a_damaged_row_is_named_when_it_is_read(path, value):
+    with AnchorStore(path) as store:
+        store.put(anchor("a"))
+        store._connection.execute("PRAGMA writable_schema = ON")
+        store._connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'flags TEXT NOT NULL', 'flags')")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE anchors SET flags = ?", (value,))
+    connection.close()
+    with AnchorStore(path) as store:
+        for read in (lambda: store.get("a"), lambda: list(store)):
+            with pytest.raises(UserError, match=r"anchors\.sqlite: the anchor a is damaged \(.*\): restore the file"):
+                read()
+
+
 def test_a_full_disk_keeps_what_was_stored(path):
     with AnchorStore(path) as store:
         store.put(anchor("before"))

@@ -21,10 +21,11 @@ def test_a_checkpoint_path_that_went_wrong_is_not_asked_of_the_hub(tmp_path, mon
         ("stage2: 5\n", r"section 'stage2' must hold keys and values, but holds 5"),
         ("- 1\n", r"a configuration is a mapping of sections, but this is a list"),
         ("data: [\n", r"not valid YAML"),
+        ("# für\n", r"not valid YAML \('utf-8' codec can't decode"),
     ],
 )
 def test_yaml_that_is_no_configuration_is_named(tmp_path, text, message):
-    (tmp_path / "odd.yaml").write_text(text)
+    (tmp_path / "odd.yaml").write_text(text, encoding="latin-1")
     with pytest.raises(UserError, match=rf"odd\.yaml: {message}"):
         parse_config("", argv=[f"--config={tmp_path / 'odd.yaml'}"])
 

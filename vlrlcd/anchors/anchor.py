@@ -55,7 +55,7 @@ class Anchor:
 
     @classmethod
     def from_row(cls, row: tuple[Any, ...]) -> "Anchor":
-        """The anchor of a row of `COLUMNS`. Raises ValueError if usage or flags are no JSON."""
+        """The anchor of a row of `COLUMNS`. Raises ValueError or TypeError if usage or flags are no JSON."""
         return cls.from_plain(dict(zip(COLUMNS, row, strict=True)))
 
     @classmethod

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
@@ -76,13 +76,22 @@ class AnchorStore:
         """Every anchor, in the order of the keys."""
         with self._faults_named():
             for row in self._connection.execute(f"{SELECT} ORDER BY key"):
-                yield Anchor.from_row(row)
+                yield self._anchor(row)
 
     def get(self, key: str) -> Anchor | None:
         """The anchor with this key, or None."""
         with self._faults_named():
             row = self._connection.execute(f"{SELECT} WHERE key = ?", (key,)).fetchone()
-        return Anchor.from_row(row) if row else None
+        return self._anchor(row) if row else None
+
+    def _anchor(self, row: tuple[Any, ...]) -> Anchor:
+        try:
+            return Anchor.from_row(row)
+        except (ValueError, TypeError) as fault:
+            raise UserError(
+                f"{self.path}: the anchor {row[0]} is damaged ({fault}): restore the file from a copy, or "
+                f"{DEFAULT_CURE}."
+            ) from None
 
     def put(self, *anchors: Anchor, ledgers: Mapping[str, Ledger] = MappingProxyType({})) -> int:
         """Stores all of them or none, on disk when it returns; a key already there keeps its first anchor.
