@@ -47,3 +47,27 @@ def script(monkeypatch, capsys):
         return code, *capsys.readouterr()
 
     return ran
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing after it runs."""
+
+
+@pytest.fixture
+def killed_at_half(monkeypatch):
+    """Does work that is killed when half of a text file is written, the first with that in its name."""
+
+    def done(work, name=""):
+        write_text = Path.write_text
+
+        def half(path, text, **how):
+            if name not in path.name:
+                return write_text(path, text, **how)
+            path.write_bytes(text[: len(text) // 2].encode())
+            raise Killed
+
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(Path, "write_text", half)
+            work()
+
+    return done

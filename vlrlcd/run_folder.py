@@ -21,6 +21,7 @@ from vlrlcd.cli import to_dict
 from vlrlcd.config import Config, JudgeConfig
 from vlrlcd.errors import UserError
 from vlrlcd.evaluation.table import put_evaluation, read_table
+from vlrlcd.files import write_whole
 from vlrlcd.processes import ranks
 from vlrlcd.tracking import trackers_for
 
@@ -77,7 +78,7 @@ class RunFolder:
             _refuse_changes(self.path / "config.yaml", to_dict(config))
         else:
             record = {**to_dict(config), "provenance": provenance()}
-            (self.path / "config.yaml").write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
+            write_whole(self.path / "config.yaml", yaml.safe_dump(record, sort_keys=False))
         return self.path
 
     def _found_place(self) -> dict[str, Any]:
@@ -127,7 +128,7 @@ class RunFolder:
     def save_set_aside(self, lines: list[dict]) -> None:
         """set_aside.jsonl: the prompts that are not trained on, and why; no file where there are none."""
         if lines and ranks.first() and not (self.path / "set_aside.jsonl").exists():
-            self._append("set_aside.jsonl", lines)
+            write_whole(self.path / "set_aside.jsonl", _jsonl(lines))
 
     def logged(self, stage: str, key: str) -> list[Any]:
         """One figure over the steps of a stage."""
@@ -175,19 +176,19 @@ class RunFolder:
         if not ranks.first():
             return
         with (self.path / name).open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            file.write(_jsonl(lines))
 
     def _read(self, name: str) -> Any:
         path = self.path / name
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
     def _write(self, name: str, content: Any) -> None:
-        if not ranks.first():
-            return
-        path = self.path / name
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        if ranks.first():
+            write_whole(self.path / name, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _jsonl(lines: list[dict]) -> str:
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def provenance() -> dict[str, Any]:

@@ -4,9 +4,10 @@ import re
 import pytest
 from PIL import Image
 
+from vlrlcd.scenes import release
 from vlrlcd.scenes.claims import claims
 from vlrlcd.scenes.families import FAMILIES
-from vlrlcd.scenes.release import write_release
+from vlrlcd.scenes.release import ensure_release, write_release
 from vlrlcd.scenes.world import Scene, fingerprint, split_of
 
 SIZES = {"pretrain": 40, "train": 40, "val": 30, "test": 20}
@@ -91,3 +92,11 @@ def test_the_same_seed_writes_the_same_bytes(folder, tmp_path):
 def test_an_unknown_split_is_refused(tmp_path):
     with pytest.raises(ValueError, match="split"):
         write_release(tmp_path, "dev", 1, seed=0)
+
+
+@pytest.mark.parametrize("name", ["aokvqa", "scenes"])
+def test_scenes_whose_drawing_was_killed_are_drawn_again(tmp_path, killed_at_half, monkeypatch, name):
+    monkeypatch.setattr(release, "QUICKSTART_QUESTIONS", {"train": 5})
+    killed_at_half(lambda: ensure_release(tmp_path), f"{name}_")
+    ensure_release(tmp_path)
+    assert len(records(tmp_path, "train")) == len(graphs(tmp_path, "train")) == 5

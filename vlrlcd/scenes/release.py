@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vlrlcd.files import write_whole
 from vlrlcd.scenes.draw import draw
 from vlrlcd.scenes.questions import Question, pose
 from vlrlcd.scenes.world import SPLIT_PERCENT, Scene, check_grid, check_split
@@ -46,8 +47,9 @@ def write_release(folder: str | Path, split: str, questions_n: int, seed: int, g
             "scene": scene.to_dict(),
         }
         draw(scene).save(images / f"{image_id:012}.jpg", quality=95, subsampling=0)
-    _write_json(folder / f"aokvqa_v1p0_{split}.json", records)
     _write_json(folder / f"scenes_{split}.json", graphs)
+    # what says that the split is there comes last
+    _write_json(folder / f"aokvqa_v1p0_{split}.json", records)
 
 
 def ensure_release(folder: str | Path) -> None:
@@ -94,4 +96,4 @@ def _record(split: str, image_id: int, question_id: str, question: Question, dif
 
 
 def _write_json(path: Path, content: list | dict) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(content, indent=1) + "\n")
