@@ -9,7 +9,7 @@ AXE := tests/browser/node_modules/axe-core/axe.min.js
 # on a CPU more threads than cores cost factors; a value of your own is left alone
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow test-gpu fuzz browser conformance methods compare bench bench-gpu lint clean
+.PHONY: demo test test-slow test-gpu fuzz kills browser conformance methods compare bench bench-gpu lint clean
 
 demo: .venv/installed
 	$(ENV) deepspeed --num_gpus 1 scripts/train.py
@@ -33,6 +33,10 @@ test-slow: .venv/installed
 # files of every kind that is read, spoilt for ten minutes
 fuzz: .venv/installed
 	FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest -m slow -rP tests/fuzz
+
+# one job killed with -9 fifty times, in every phase of it; KILLS=6 for six
+kills: .venv/installed
+	$(ENV) $(BIN)/python -m pytest -m slow -rP tests/run/test_many_kills.py
 
 test-gpu: .venv/installed
 	$(ENV) $(BIN)/python -m pytest -m gpu
