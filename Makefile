@@ -9,7 +9,7 @@ AXE := tests/browser/node_modules/axe-core/axe.min.js
 # on a CPU more threads than cores cost factors; a value of your own is left alone
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow test-gpu fuzz kills browser conformance methods compare bench bench-gpu lint clean
+.PHONY: demo test test-slow test-gpu fuzz kills soak browser conformance methods compare bench bench-gpu lint clean
 
 demo: .venv/installed
 	$(ENV) deepspeed --num_gpus 1 scripts/train.py
@@ -37,6 +37,10 @@ fuzz: .venv/installed
 # one job killed with -9 fifty times, in every phase of it; KILLS=6 for six
 kills: .venv/installed
 	$(ENV) $(BIN)/python -m pytest -m slow -rP tests/run/test_many_kills.py
+
+# 2,000 steps of the quickstart's student: memory and open files stay flat; SOAK_STEPS=1000 for half
+soak: .venv/installed
+	$(ENV) $(BIN)/python -m pytest -m slow -rP tests/run/test_soak.py
 
 test-gpu: .venv/installed
 	$(ENV) $(BIN)/python -m pytest -m gpu
