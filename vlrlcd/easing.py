@@ -4,11 +4,11 @@ The gradient is the same however a step is cut into passes, so nothing else chan
 """
 
 import json
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from vlrlcd.config import Config, EngineConfig
+from vlrlcd.files import write_whole
 from vlrlcd.passes import PassLimit
 
 EASED = "passes.json"
@@ -28,10 +28,7 @@ def smaller(engine: EngineConfig, tokens: int) -> PassLimit:
 
 def keep(folder: Path, limit: PassLimit) -> Path:
     """Writes the limits down in one step, from whichever process ran out."""
-    path = folder / EASED
-    partial = folder / f".{EASED}.{os.getpid()}"
-    partial.write_text(json.dumps(asdict(limit)) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(path := folder / EASED, json.dumps(asdict(limit)) + "\n")
     return path
 
 
