@@ -1,4 +1,5 @@
 import importlib.util
+import json
 import shutil
 import signal
 import sys
@@ -25,6 +26,26 @@ def scenes(tmp_path_factory):
     write_release(folder, "train", 12, seed=0)
     write_release(folder, "val", 6, seed=0)
     return folder
+
+
+@pytest.fixture(scope="session")
+def text_rows(tmp_path_factory):
+    """Questions without images."""
+    folder = tmp_path_factory.mktemp("text")
+    for split, count in (("train", 8), ("val", 4)):
+        found = [
+            {
+                "id": f"{split}{n}",
+                "images": [],
+                "question": f"Is {n} even?",
+                "choices": ["yes", "no"],
+                "answer": ["yes", "no"][n % 2],
+                "rationales": [f"{n} divided by 2 leaves {n % 2}."],
+            }
+            for n in range(count)
+        ]
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in found))
+    return {"data.dataset": "jsonl", "data.root": folder}
 
 
 @pytest.fixture(scope="session")

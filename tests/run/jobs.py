@@ -19,6 +19,7 @@ from vlrlcd.config import Config
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 CONFIG = ROOT / "configs" / "quickstart.yaml"
+WEIGHTS = "model.safetensors"
 FEW = {
     "data.train_limit": 0,
     "anchors.style": "explained",
@@ -116,7 +117,12 @@ def figures(run: Path) -> list[dict]:
 
 
 def weights(run: Path, part: str = "student") -> dict[str, torch.Tensor]:
-    return load_file(run / part / "model.safetensors")
+    return load_file(run / part / WEIGHTS)
+
+
+def beside_weights(checkpoint: Path) -> dict[str, bytes]:
+    """Whatever else lies in a checkpoint's folder."""
+    return {path.name: path.read_bytes() for path in checkpoint.iterdir() if path.name != WEIGHTS}
 
 
 def same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:

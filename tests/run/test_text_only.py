@@ -12,30 +12,10 @@ from tests.tiny import tiny_llama, tiny_qwen2
 from vlrlcd.trainer import train
 
 
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory):
-    """Questions without images."""
-    folder = tmp_path_factory.mktemp("text")
-    for split, count in (("train", 8), ("val", 4)):
-        found = [
-            {
-                "id": f"{split}{n}",
-                "images": [],
-                "question": f"Is {n} even?",
-                "choices": ["yes", "no"],
-                "answer": ["yes", "no"][n % 2],
-                "rationales": [f"{n} divided by 2 leaves {n % 2}."],
-            }
-            for n in range(count)
-        ]
-        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in found))
-    return {"data.dataset": "jsonl", "data.root": folder, "run.name": "it"}
-
-
 @pytest.mark.parametrize(("build", "tuning"), [(tiny_qwen2, "lora"), (tiny_llama, "full")])
-def test_both_stages_and_a_plain_checkpoint(rows, tmp_path, build, tuning, handlers, distributed):
+def test_both_stages_and_a_plain_checkpoint(text_rows, tmp_path, build, tuning, handlers, distributed):
     student = {"model.checkpoint": build(tmp_path / "student"), "model.tuning": tuning, "run.root": tmp_path}
-    train(config_of(rows, student), "it")
+    train(config_of(text_rows, student), "it")
     run = tmp_path / "it"
     assert [line["stage"] for line in figures(run)] == ["stage1"] * 2 + ["stage2"] * 2
     assert len(lines(run / "samples.jsonl")) == 8
@@ -50,12 +30,12 @@ def test_both_stages_and_a_plain_checkpoint(rows, tmp_path, build, tuning, handl
 
 
 @pytest.mark.slow
-def test_two_processes_under_zero_3_learn_what_one_does(rows, tmp_path):
-    student = {"model.checkpoint": tiny_qwen2(tmp_path / "student"), "evaluation.split": ""}
+def test_two_processes_under_zero_3_learn_what_one_does(text_rows, tmp_path):
+    student = {"model.checkpoint": tiny_qwen2(tmp_path / "student"), "evaluation.split": "", "run.name": "it"}
     losses = []
     for processes, stage in ((1, 0), (2, 3)):
         where = {"run.root": tmp_path / str(processes), "engine.deepspeed": f"configs/deepspeed/zero{stage}.json"}
-        code, out, err = finish(start(rows, student, where, processes=processes))
+        code, out, err = finish(start(text_rows, student, where, processes=processes))
         assert code == 0, out + err
         losses.append([line["loss"] for line in figures(tmp_path / str(processes) / "it")])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)

@@ -3,7 +3,7 @@ import json
 import pytest
 from safetensors.torch import load_file
 
-from tests.run.jobs import ROOT, deepspeed, finish, launch
+from tests.run.jobs import ROOT, WEIGHTS, beside_weights, deepspeed, finish, launch
 
 ZEROS = ["zero0", "zero1", "zero2", "zero3", "zero2_offload", "zero3_offload"]
 
@@ -22,29 +22,27 @@ def zero_files(tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
-def run_cases(tmp_path_factory, checkpoint):
-    """Runs cases of program.py in one launch: (processes, cases, recording) to results by case."""
+def run_cases(tmp_path_factory):
+    """Runs cases of program.py in one launch: (processes, cases) to results by case."""
 
-    def run(processes, cases, recording=None):
+    def run(processes, cases):
         out = tmp_path_factory.mktemp("cases")
-        job = {"checkpoint": str(checkpoint), "recording": recording, "cases": cases}
-        (out / "job.json").write_text(json.dumps(job))
+        (out / "job.json").write_text(json.dumps(cases))
         code, _, err = finish(
             launch(deepspeed(processes), "tests/run/processes/program.py", str(out / "job.json"), str(out)), 900
         )
         assert code == 0, err
-        return {name: results(out, name) for name in cases}
+        return {name: results(out / name) for name in cases}
 
     return run
 
 
-def results(out, name):
-    tensors = {
-        key: load_file(out / f"{name}{ending}")
-        for key, ending in {"weights": ".safetensors", "gradients": ".gradients.safetensors"}.items()
-        if (out / f"{name}{ending}").exists()
-    }
-    return {"json": json.loads((out / f"{name}.json").read_text()), **tensors}
+def results(out):
+    found = {"json": json.loads(out.with_name(f"{out.name}.json").read_text())}
+    if not out.is_dir():
+        return found
+    gradients = load_file(f"{out}.gradients.safetensors")
+    return {**found, "gradients": gradients, "weights": load_file(out / WEIGHTS), "others": beside_weights(out)}
 
 
 @pytest.fixture(scope="package")

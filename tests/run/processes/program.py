@@ -2,9 +2,9 @@
 
     deepspeed --num_gpus 2 tests/run/processes/program.py JOB.json OUT
 
-JOB.json holds `checkpoint`, `recording` and `cases`: name to `settings`, and perhaps `chunk_logits` or `samples`. OUT
-gets NAME.json with losses and gradient norms of each stage, NAME.gradients.safetensors with the first gradient of stage
-I and NAME.safetensors with the student's weights; for a case with `samples` only NAME.json, a recording.
+JOB.json holds cases: name to `settings` and `recording`, and perhaps `chunk_logits`; or `samples` and no recording.
+OUT gets NAME.json with losses and gradient norms of each stage, NAME.gradients.safetensors with the first gradient of
+stage I and the folder NAME with the student; for a case with `samples` only NAME.json, a recording.
 """
 
 import json
@@ -76,36 +76,37 @@ def held_shares(bench: Bench) -> list[float]:
     return [sum(p.ds_tensor.numel() for p in part) / sum(p.ds_numel for p in part) for part in parts if part]
 
 
-def run_case(case: dict, checkpoint: Path, recording: dict, write) -> None:
-    found, gradients = {}, {}
+def run_case(case: dict, out: Path) -> None:
+    found, gradients, config = {}, {}, config_of(case["settings"])
     for stage in STEPS:
-        bench = Bench(config_of(case["settings"]), stage, checkpoint)
+        bench = Bench(config, stage, config.model.checkpoint)
         found["held"] = held_shares(bench)
-        found[stage], gradients[stage] = losses_of(bench, recording)
+        found[stage], gradients[stage] = losses_of(bench, case["recording"])
         weights = bench.engine.plain_weights()
+        if ranks.first():
+            bench.engine.adapter.save(out, weights)
         bench.engine.close()
     if ranks.first():
-        write(".json", found)
-        write(".gradients.safetensors", gradients["stage1"])
-        write(".safetensors", weights)
+        save_file(gradients["stage1"], f"{out}.gradients.safetensors")
+        write(out, found)
+
+
+def sample_case(case: dict, out: Path) -> None:
+    config = config_of(case["settings"])
+    recording = record(Bench(config, "stage2", config.model.checkpoint))
+    ranks.once(lambda: write(out, recording))
+
+
+def write(out: Path, found: dict) -> None:
+    out.with_name(f"{out.name}.json").write_text(json.dumps(found))
 
 
 def main(job_file: str, out: str) -> None:
     start_processes()
-    job = json.loads(Path(job_file).read_text())
-    checkpoint, chunk_logits = Path(job["checkpoint"]), head.CHUNK_LOGITS
-    for name, case in job["cases"].items():
-
-        def write(ending: str, content: dict, name=name) -> None:
-            path = Path(out) / f"{name}{ending}"
-            path.write_text(json.dumps(content)) if ending == ".json" else save_file(content, path)
-
+    chunk_logits = head.CHUNK_LOGITS
+    for name, case in json.loads(Path(job_file).read_text()).items():
         head.CHUNK_LOGITS = case.get("chunk_logits", chunk_logits)
-        if case.get("samples"):
-            recorded = record(Bench(config_of(case["settings"]), "stage2", checkpoint))
-            ranks.once(lambda write=write, recorded=recorded: write(".json", recorded))
-        else:
-            run_case(case, checkpoint, job["recording"], write)
+        (sample_case if case.get("samples") else run_case)(case, Path(out) / name)
     end_processes()
 
 

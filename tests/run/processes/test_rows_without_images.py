@@ -42,6 +42,6 @@ def test_losses_and_gradients_are_those_of_one_process(inputs, checkpoint, distr
     bench = Bench(config_of(inputs, mixed), "stage1", checkpoint)
     assert [bool(group.row.images) for group in bench.groups(0)] == [True, False, True, False]
     recording = record(bench)
-    one = run_cases(1, {"mixed": case("zero0", mixed)}, recording)
-    two = run_cases(2, {"mixed": case("zero3", mixed)}, recording)
+    one = run_cases(1, {"mixed": case("zero0", mixed, recording=recording)})
+    two = run_cases(2, {"mixed": case("zero3", mixed, recording=recording)})
     assert_same(two["mixed"], one["mixed"])
