@@ -5,7 +5,7 @@ import json
 import pytest
 
 from examples import internvl
-from tests.run.jobs import config_of, figures, finish, start
+from tests.run.jobs import beside_weights, config_of, figures, finish, largest_gap, start, weights
 from tests.tiny import FAMILIES
 from vlrlcd.trainer import train
 
@@ -38,11 +38,15 @@ def test_a_whole_job(inputs, tmp_path, handlers, distributed, kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("zero", [2, 3])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_real_command(inputs, tmp_path, kind, zero, processes):
-    engine = {"engine.deepspeed": f"configs/deepspeed/zero{zero}.json"}
-    code, out, err = finish(start(inputs, settings_of(kind, tmp_path), engine, processes=processes))
-    assert code == 0, out + err
-    assert_whole(tmp_path / "it")
+def test_the_real_command_leaves_the_same_student_on_one_process_and_on_two(inputs, tmp_path, kind, zero):
+    settings = {**settings_of(kind, tmp_path), "engine.deepspeed": f"configs/deepspeed/zero{zero}.json"}
+    for processes in (1, 2):
+        where = {"run.root": tmp_path / str(processes)}
+        code, out, err = finish(start(inputs, settings, where, processes=processes))
+        assert code == 0, out + err
+        assert_whole(tmp_path / f"{processes}/it")
+    one, two = tmp_path / "1/it", tmp_path / "2/it"
+    assert beside_weights(two / "student") == beside_weights(one / "student")
+    assert largest_gap(weights(two).values(), weights(one).values()) < 1e-4
