@@ -1,6 +1,8 @@
 """Sharing out a step, without processes: what each rank would get."""
 
 import math
+import socket
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from tests.run.jobs import config_of
 from vlrlcd.errors import UserError
 from vlrlcd.job import prepare
 from vlrlcd.loader import GroupLoader, RowCache
-from vlrlcd.processes import ranks, start
+from vlrlcd.processes import leaving, ranks, start
 from vlrlcd.run_folder import RunFolder
 
 
@@ -92,6 +94,36 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(UserError, match=r"process 2 of this machine has no GPU, there are 2: start at most 2"):
         start._refuse_missing_gpus()
+
+
+@pytest.mark.parametrize("stands_for", ["127.0.1.1", "::1", None])
+def test_a_machine_that_others_cannot_reach_by_its_name_is_refused(monkeypatch, stands_for):
+    def found(name, port):
+        if stands_for is None:
+            raise socket.gaierror
+        return [(None, None, None, "", (stands_for, 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    for name, value in {"WORLD_SIZE": "4", "LOCAL_SIZE": "2", "MASTER_ADDR": "10.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("LOCAL_WORLD_SIZE", "GLOO_SOCKET_IFNAME"):
+        monkeypatch.delenv(name, raising=False)
+    said = rf"name, \S+, stands for {stands_for or 'no address'}, and no other machine reaches it there: set GLOO_SOCK"
+    with pytest.raises(UserError, match=said):
+        start._refuse_loopback()
+    for name, value in {"GLOO_SOCKET_IFNAME": "eth0", "MASTER_ADDR": "127.0.0.1", "LOCAL_SIZE": "4"}.items():
+        with monkeypatch.context() as fine:
+            fine.setenv(name, value)
+            start._refuse_loopback()
+
+
+def test_a_broken_connection_to_another_machine_is_told_in_a_sentence(monkeypatch):
+    gloo = RuntimeError("[gloo/transport/tcp/pair.cc:5] Read error [10.0.0.2]:1: Connection reset. This is typically")
+    told = "error: the connection to another machine broke (Read error [10.0.0.2]:1: Connection reset): "
+    for elsewhere in (True, False):
+        monkeypatch.setattr(leaving, "siblings", SimpleNamespace(elsewhere=elsewhere))
+        assert (leaving.cut_off(gloo) or "").startswith(told) == elsewhere
+        assert leaving.cut_off(RuntimeError("a bug")) is None
 
 
 def test_a_run_folder_that_another_machine_does_not_see_is_named(inputs, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import sys
 import time
@@ -45,12 +46,23 @@ def run(main: Callable[[], Any], mistakes: Callable[[], tuple[type[Exception], .
     except Exception as error:
         if is_full(error):
             leave(2, f"error: the disk is full ({error}): {AFTER_FULL}", own_fault=True)
-        leave(1, traceback.format_exc(), own_fault=False)
+        leave(1, cut_off(error) or traceback.format_exc(), own_fault=False)
 
 
 def is_full(error: Exception) -> bool:
     """Whether nothing more can be written, as Python or a library in Rust says it."""
     return getattr(error, "errno", None) in DISK_FULL or any(f"os error {n})" in str(error) for n in DISK_FULL)
+
+
+def cut_off(error: Exception) -> str | None:
+    """One sentence, if it is gloo's word that a process on another machine is gone."""
+    told = re.search(r"gloo/transport/\S+\] (.+?)(\. |$)", str(error))
+    if not (told and siblings and siblings.elsewhere):
+        return None
+    return (
+        f"error: the connection to another machine broke ({told[1]}): a process ended there, or cannot be reached any "
+        "more; see what that machine said. What was saved is kept (--run.resume=true)."
+    )
 
 
 def leave(code: int, words: str, own_fault: bool) -> NoReturn:

@@ -27,12 +27,16 @@ class Siblings:
 
     A collective call whose partner died may wait for ever: on a GPU nothing tells it, and DeepSpeed's launcher waits
     half a minute for each process that does not end by itself.
+
+    Attributes:
+        elsewhere: whether there are processes on other machines.
     """
 
     def __init__(self):
         """Collective."""
         machine, rank = _machine(), ranks.rank()
         here = {r: pid for m, r, pid in ranks.collected([(machine, rank, os.getpid())]) if m == machine}
+        self.elsewhere = len(here) < ranks.count()
         self._others = {r: psutil.Process(pid) for r, pid in here.items() if r != rank}
         self._finished = threading.Event()
         self._words = _nameless_file(machine, rank, leader=min(here))

@@ -1,9 +1,11 @@
 """Joining the process group, however the processes were started."""
 
 import os
+import socket
 import sys
 import warnings
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 
 import deepspeed
@@ -25,12 +27,14 @@ def start_processes() -> Siblings:
     Returns the other processes of this machine, still to be watched.
 
     Raises:
-        UserError: tasks that know nothing of each other, or more processes than GPUs.
+        UserError: tasks that know nothing of each other, more processes than GPUs, a machine that the others could not
+            reach, or processes that did not come.
     """
     _refuse_lonely_tasks()
     _refuse_missing_gpus()
     for name, value in ALONE.items():
         os.environ.setdefault(name, value)
+    _refuse_loopback()
     _share_the_cores()
     deepspeed.logger.setLevel("ERROR")
     # how DeepSpeed calls torch is not the user's business
@@ -39,7 +43,7 @@ def start_processes() -> Siblings:
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     # what DeepSpeed compiles for NVMe it compiles with ninja, which lies beside Python
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    deepspeed.init_distributed(verbose=False)
+    _meet()
     if torch.cuda.is_available():
         get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
     siblings = Siblings()
@@ -56,6 +60,17 @@ def end_processes() -> None:
 def local_count() -> int:
     """Processes of this run on this machine, as the launcher (torchrun, deepspeed) says."""
     return int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("LOCAL_SIZE") or 1)
+
+
+def _meet() -> None:
+    try:
+        deepspeed.init_distributed(verbose=False)
+    except distributed.DistError as error:
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        raise UserError(
+            f"the processes did not meet at {where} ({error}): see whether the command runs on every machine and all "
+            "reach the first one there, and whether the port is free (--master_port)."
+        ) from None
 
 
 def _share_the_cores() -> None:
@@ -79,4 +94,22 @@ def _refuse_missing_gpus() -> None:
         raise UserError(
             f"process {local} of this machine has no GPU, there are {gpus}: start at most {gpus} (--num_gpus, "
             "--nproc_per_node)."
+        )
+
+
+def _refuse_loopback() -> None:
+    """Gloo tells the other machines the address that this one's own name stands for, and they would wait for it."""
+    alone = int(os.environ["WORLD_SIZE"]) == local_count()
+    if alone or os.environ["MASTER_ADDR"].startswith(("127.", "localhost")) or "GLOO_SOCKET_IFNAME" in os.environ:
+        return
+    name = socket.gethostname()
+    try:
+        address = socket.getaddrinfo(name, None)[0][4][0]
+    except OSError:
+        address = "no address"
+    if address == "no address" or ip_address(address).is_loopback:
+        raise UserError(
+            f"on this machine its own name, {name}, stands for {address}, and no other machine reaches it there: set "
+            "GLOO_SOCKET_IFNAME to the network interface that leads to them (`ip address` lists all), or give the name "
+            "its address in /etc/hosts."
         )

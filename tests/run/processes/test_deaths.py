@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -127,6 +128,18 @@ def test_the_first_error_stands_on_top(fault, first_words):
     assert len(said) == 1, err
     assert re.match(first_words, said[0]), err
     assert err.count("row 7 is bad") == 1
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_told_in_a_sentence():
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, _, err = finish(launch([*deepspeed(2)[:-1], port], STUMBLE, "user"))
+    assert code == 2
+    assert "Traceback" not in err
+    assert f"error: the processes did not meet at 127.0.0.1:{port} (" in err and "whether the port is free" in err
 
 
 @pytest.mark.slow
