@@ -35,7 +35,9 @@ def test_every_method_trains(inputs, distributed, tmp_path, name):
     assert (run / "student" / "model.safetensors").is_file()
     if name in WITH_CANDIDATES:
         assert [row["drawn"] for row in steps] == [DRAWN.get(name, 16)] * 2
-        assert steps[0]["kl"] == pytest.approx(0, abs=1e-6) and steps[1]["kl"] > 0
+        assert steps[0]["kl"] == pytest.approx(0, abs=1e-6)
+        # where the first step holds nothing but ties, there is nothing to learn, not even rounding
+        assert (steps[1]["kl"] > 0) == (steps[0]["tied_share"] < 1)
 
 
 @pytest.fixture
