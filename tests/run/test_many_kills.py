@@ -117,15 +117,17 @@ def test_every_kill_is_gone_on_from_to_the_same_bits(here, tmp_path, left_alone)
             died = killed(Forked(tmp_path, here, LONG), aim, visits, 0.7 * rng.random() * median_low(stay))
             assert_stands_well(tmp_path / "it", before)
             landed[died] += 1
-            if landed[aim]:
+            # a stage that is over has none of its phases any more
+            if landed[aim] or STAGES.index(place_of(tmp_path / "it")["stage"]) > stage_of(aim):
                 break
     code, _, err = finish(start(here, LONG, {"run.name": "it"}))
     assert code == 0, err
     kills = landed.total() - landed[FINISHED]
     print(f"seed {SEED}: {kills} kills")
     print("\n".join(f"{often:4} {phase}" for phase, often in sorted(landed.items())))
-    assert kills >= KILLS and set(landed) >= set(wanted)
     assert_same_run(tmp_path / "it", expected)
+    missed = set(wanted) - set(landed)
+    assert kills >= KILLS and not missed, f"{kills} kills, none in {missed}: try it on a machine with less to do"
 
 
 def assert_same_run(run, expected):
