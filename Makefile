@@ -34,7 +34,7 @@ test-slow: .venv/installed
 fuzz: .venv/installed
 	FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest -m slow -rP tests/fuzz
 
-# one job killed with -9 fifty times, in every phase of it; KILLS=6 for six
+# one job killed with -9 fifty times, in many phases of it; KILLS=6 for six
 kills: .venv/installed
 	$(ENV) $(BIN)/python -m pytest -m slow -rP tests/run/test_many_kills.py
 

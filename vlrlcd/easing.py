@@ -10,6 +10,7 @@ from pathlib import Path
 from vlrlcd.config import Config, EngineConfig
 from vlrlcd.files import write_whole
 from vlrlcd.passes import PassLimit
+from vlrlcd.processes import ranks
 
 EASED = "passes.json"
 """In the run's folder: the limits that the next attempt goes by."""
@@ -27,8 +28,8 @@ def smaller(engine: EngineConfig, tokens: int) -> PassLimit:
 
 
 def keep(folder: Path, limit: PassLimit) -> Path:
-    """Writes the limits down in one step, from whichever process ran out."""
-    write_whole(path := folder / EASED, json.dumps(asdict(limit)) + "\n")
+    """Writes the limits down in one step, from whichever process ran out, or from several at once."""
+    write_whole(path := folder / EASED, json.dumps(asdict(limit)) + "\n", writer=f".{ranks.rank()}")
     return path
 
 

@@ -156,7 +156,7 @@ class Plan:
         return max(kept, cache) + logits
 
     def _copies(self, work: Work) -> float:
-        """Bytes of the keys and values that every branch has of its prefix in a layer; see `branch_layout`."""
+        """Bytes of the keys and values that every branch has of its prefix in a layer of a GPU; see `branch_layout`."""
         copied = 2 * self.element * self.decoder.hidden * work.branches * work.smallest
         return copied if copied <= COPIED_BYTES else 0
 

@@ -55,7 +55,7 @@ def train(config: Config, source: str | Path) -> Path:
         ranks.once(lambda: folder_for(config, default_name))
         job = prepare(config, source)
         folder = RunFolder(config, default_name, job.layout)
-        return Trainer(eased(config, folder.path), job, folder).run()
+        return Trainer(ranks.once(lambda: eased(config, folder.path)), job, folder).run()
 
 
 class Trainer:

@@ -5,15 +5,7 @@ import re
 from tests.run.jobs import ROOT
 
 GUIDE = (ROOT / "docs/adding_a_backbone.md").read_text()
-SHARED = {
-    "base.py",
-    "branch_attention.py",
-    "branch_layout.py",
-    "split_attention.py",
-    "chat.py",
-    "vision.py",
-    "registry.py",
-}
+SHARED = {"base.py", "chat.py", "vision.py", "registry.py"}
 
 
 def test_line_counts():

@@ -1,4 +1,4 @@
-"""kill -9 at many random moments of one job, in every phase of it: it ends in the bits of one that was left alone.
+"""kill -9 at many random moments of one job, in many phases of it: it ends in the bits of one that was left alone.
 
 `make kills` runs it; KILLS says how often. Moments are drawn phase by phase, so that short ones are hit too. A kill
 that misses its phase counts where it landed, and the phase is aimed at again; on a busy machine some stay unhit.

@@ -13,9 +13,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from tests.run.jobs import ROOT, config_of, figures, flags, largest_gap, lines, same_bits, weights
+from vlrlcd import easing
 from vlrlcd.checkpoints import facts_of, seal
+from vlrlcd.config import Config
 from vlrlcd.data import images
 from vlrlcd.errors import UserError
+from vlrlcd.passes import PassLimit
+from vlrlcd.processes import ranks
 from vlrlcd.processes.stopping import Stopped
 from vlrlcd.student import Student
 from vlrlcd.trainer import Trainer, train
@@ -252,6 +256,23 @@ def test_after_a_full_memory_the_run_goes_on_with_smaller_passes(
         capsys.readouterr().out,
     )
     assert largest_gap(*(weights(folder).values() for folder in (tmp_path / "it", expected))) < 1e-4
+
+
+def test_two_processes_may_run_out_of_memory_at_once(tmp_path, monkeypatch):
+    limits, replaced = {rank: PassLimit(rank + 1, 100) for rank in range(2)}, os.replace
+
+    def both(partial, path):
+        """The other one writes and puts its file in place between this one's writing and replacing."""
+        monkeypatch.setattr(os, "replace", replaced)
+        monkeypatch.setattr(ranks, "rank", lambda: 1)
+        easing.keep(tmp_path, limits[1])
+        replaced(partial, path)
+
+    monkeypatch.setattr(os, "replace", both)
+    easing.keep(tmp_path, limits[0])
+    kept = easing.eased(Config(), tmp_path).engine
+    assert (kept.prompts_per_pass, kept.tokens_per_pass) == (1, 100)
+    assert [path.name for path in tmp_path.iterdir()] == ["passes.json"]
 
 
 def test_a_full_disk_ends_in_a_sentence_and_the_run_goes_on(here, tmp_path, script, handlers, expected):

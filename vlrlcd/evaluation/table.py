@@ -2,13 +2,13 @@
 
 import fcntl
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from vlrlcd.errors import UserError
 from vlrlcd.evaluation.intervals import Metric
+from vlrlcd.files import write_whole
 
 STAGE = "student"
 """What belongs to no stage of a run: an evaluation by itself."""
@@ -60,6 +60,4 @@ def _change(
         stages = table.setdefault(task, {}).setdefault(split, {})
         before = {name: metric for name, metric in stages.get(stage, {}).items() if kept(name)}
         stages[stage] = {**before, **metrics}
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        write_whole(path, json.dumps(table, indent=1, ensure_ascii=False) + "\n")

@@ -1,6 +1,5 @@
 """`report.html` from what a run left."""
 
-import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from vlrlcd.files import write_whole
 from vlrlcd.report import answers, figures, group, groups, headline, scores, teacher
 from vlrlcd.report.read import Run, name_of, read_run
 from vlrlcd.report.rendering import Page, piece
@@ -42,9 +42,7 @@ def write_report(run_folder: Path | str) -> Path:
 
 def write_page(path: Path, html: str) -> Path:
     """Writes the page in one step, so that nobody ever reads half of one."""
-    unfinished = path.with_suffix(f"{path.suffix}.part")
-    unfinished.write_text(html, encoding="utf-8", errors="replace")
-    os.replace(unfinished, path)
+    write_whole(path, html.encode(errors="replace").decode())
     return path
 
 

@@ -61,7 +61,13 @@ def test_every_file_is_there_and_was_written_by_the_first_process_alone(jobs):
     assert names(several) == names(one)
     mine = [(rank, path) for rank, path in written if Path(path).is_relative_to(several)]
     opened = Counter(path for rank, path in mine if rank == "0")
-    for name in ("metrics.jsonl", "samples.jsonl", ".eval.json.partial", "report.html.part", ".config.yaml.partial"):
+    for name in (
+        "metrics.jsonl",
+        "samples.jsonl",
+        ".eval.json.partial",
+        ".report.html.partial",
+        ".config.yaml.partial",
+    ):
         assert opened[str(several / name)], name
     assert {path for rank, path in mine if rank != "0"} <= {path for _, path in mine if "/checkpoints/" in path}
 
