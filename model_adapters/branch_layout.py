@@ -6,6 +6,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from model_adapters.causal_blocks import Block, blocks
+
 
 @dataclass(frozen=True)
 class BranchLayout:
@@ -50,6 +52,10 @@ class BranchLayout:
     @cached_property
     def prefix_sees_PP(self) -> Tensor:
         return causal_mask(self.prefix_mask_BP)
+
+    @cached_property
+    def causal_blocks(self) -> list[Block]:
+        return blocks(self.prefix_mask_BP, self.padded)
 
     @cached_property
     def nobody_N1T(self) -> Tensor:

@@ -1,7 +1,7 @@
 """LLaVA-1.5: a CLIP-like tower, a projector and a Llama-like decoder."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model_adapters.vision import VisionAdapter
 
@@ -12,3 +12,7 @@ class LlavaAdapter(VisionAdapter):
 
     def image_features(self, images: dict[str, Tensor]) -> list[Tensor]:
         return [torch.cat(list(self.model.model.get_image_features(images["pixel_values"]).pooler_output))]
+
+    @property
+    def projectors(self) -> list[nn.Module]:
+        return [self.model.model.multi_modal_projector]

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from model_adapters.base import AdapterError, Prefix, PromptBatch, Tokens
@@ -36,6 +36,10 @@ class QwenVLAdapter(VisionAdapter):
         found = self.model.model.get_image_features(images["pixel_values"], images["image_grid_thw"])
         return [torch.cat(found.pooler_output)]
 
+    @property
+    def projectors(self) -> list[nn.Module]:
+        return [self.model.model.visual.merger]
+
     def positions(self, batch: PromptBatch) -> Tensor:
         if "image_grid_thw" not in batch.images:
             return super().positions(batch).expand(3, -1, -1)
@@ -66,6 +70,11 @@ class Qwen3VLAdapter(QwenVLAdapter):
     def image_features(self, images: dict[str, Tensor]) -> list[Tensor]:
         found = self.model.model.get_image_features(images["pixel_values"], images["image_grid_thw"])
         return [torch.cat(found.pooler_output), *(torch.cat(layer) for layer in found.deepstack_features)]
+
+    @property
+    def projectors(self) -> list[nn.Module]:
+        tower = self.model.model.visual
+        return [tower.merger, *tower.deepstack_merger_list]
 
     def prefix_inputs(self, prefix: Prefix, length: int) -> dict[str, Any]:
         if not prefix.deep_features:

@@ -10,12 +10,8 @@ import torch
 from torch import Tensor
 
 from model_adapters.branch_layout import BranchLayout
+from model_adapters.causal_blocks import attend, causal_gradient, gradient, hidden_padding, join
 
-_attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_gradient = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
-
-# finite, so that a row of nothing but padding stays a number
-_HIDDEN = -1e30
 # a place that holds no token has probability exp(score - this) = 0
 _NOBODY = 1e30
 
@@ -27,13 +23,13 @@ class SplitAttention(torch.autograd.Function):
     def forward(ctx, query: Tensor, key: Tensor, value: Tensor, layout: BranchLayout, scale: float | None) -> Tensor:
         P, padding = layout.prefix_tokens, _padding(layout, query.dtype)
         (q, q_branches), (k, _), (v, _) = (_cut(states, P) for states in (query, key, value))
-        prefix, prefix_lse = _attend(q, k, v, 0.0, True, attn_mask=padding, scale=scale)
-        far, far_lse = _attend(q_branches, k, v, 0.0, False, attn_mask=padding, scale=scale)
-        own, own_lse = _attend(*(layout.spread(s).flatten(0, 1) for s in (query, key, value)), 0.0, True, scale=scale)
+        prefix, prefix_lse = attend(q, k, v, 0.0, True, attn_mask=padding, scale=scale)
+        far, far_lse = attend(q_branches, k, v, 0.0, False, attn_mask=padding, scale=scale)
+        own, own_lse = attend(*(layout.spread(s).flatten(0, 1) for s in (query, key, value)), 0.0, True, scale=scale)
         own, own_lse = layout.gather(own), layout.gather(own_lse[..., None])[..., 0]
         lse = torch.logaddexp(far_lse, own_lse)
         joined = far * (far_lse - lse).exp()[..., None].to(far) + own * (own_lse - lse).exp()[..., None].to(own)
-        out = _join(prefix, joined)
+        out = join([prefix, joined])
         ctx.save_for_backward(query, key, value, out, torch.cat([prefix_lse, lse], dim=2), padding)
         ctx.layout, ctx.scale = layout, scale
         return out
@@ -44,30 +40,21 @@ class SplitAttention(torch.autograd.Function):
         layout, P = ctx.layout, ctx.layout.prefix_tokens
         (g, g_branches), (q, q_branches), (k, _), (v, _) = (_cut(states, P) for states in (grad, query, key, value))
         (o, o_branches), (sums, sums_branches) = _cut(out, P), _cut(lse, P)
-        how = {"attn_mask": padding, "scale": ctx.scale}
-        dq, dk, dv = _gradient(g, q, k, v, o, sums, 0.0, True, **how)
+        dq, dk, dv = causal_gradient([g, q, k, v, o], sums, layout.causal_blocks, ctx.scale)
         far = g_branches, q_branches, k, v, o_branches, sums_branches
-        dq_far, dk_far, dv_far = _gradient(*far, 0.0, False, **how)
+        dq_far, dk_far, dv_far = gradient(*far, 0.0, False, attn_mask=padding, scale=ctx.scale)
         own = [layout.spread(states).flatten(0, 1) for states in (grad, query, key, value, out)]
         own_lse = layout.spread(lse[..., None]).flatten(0, 1)[..., 0].masked_fill(layout.nobody_N1T, _NOBODY)
-        own_grads = _gradient(*own, own_lse, 0.0, True, scale=ctx.scale)
+        own_grads = gradient(*own, own_lse, 0.0, True, scale=ctx.scale)
         # a row's padding has taken the place of another token, and has no part in its gradient
         dq_own, dk_own, dv_own = (layout.gather(s).masked_fill(layout.padding_B1S1, 0) for s in own_grads)
-        return _join(dq, dq_far + dq_own), _join(dk + dk_far, dk_own), _join(dv + dv_far, dv_own), None, None
+        return join([dq, dq_far + dq_own]), join([dk + dk_far, dk_own]), join([dv + dv_far, dv_own]), None, None
 
 
 def _cut(states: Tensor, prefix: int) -> tuple[Tensor, Tensor]:
     return states[:, :, :prefix], states[:, :, prefix:]
 
 
-def _join(prefix: Tensor, branches: Tensor) -> Tensor:
-    # tokens before heads in memory, as the layers around it have them
-    return torch.cat([prefix.transpose(1, 2), branches.transpose(1, 2)], dim=1).transpose(1, 2)
-
-
 def _padding(layout: BranchLayout, dtype: torch.dtype) -> Tensor | None:
     """What is added to the scores of the prefix's keys, `[B, 1, 1, P]`."""
-    if not layout.padded:
-        return None
-    hidden = torch.zeros(layout.prefix_mask_BP.shape, dtype=dtype)
-    return hidden.masked_fill(~layout.prefix_mask_BP, _HIDDEN)[:, None, None]
+    return hidden_padding(layout.prefix_mask_BP).to(dtype) if layout.padded else None

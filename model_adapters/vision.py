@@ -15,6 +15,8 @@ from model_adapters.base import AdapterError, ModelAdapter, Prefix, PromptBatch,
 BLANK_SIDE = 64
 SEEN = "seen."
 """What begins the names of image features that stand in a row in the place of its pixels."""
+HANDED = "handed."
+"""The same of what a frozen tower hands to a projector that trains."""
 TEXT_TENSORS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 
 
@@ -105,24 +107,69 @@ class VisionAdapter(ModelAdapter):
     def _blank(self) -> dict[str, Tensor]:
         return self.encode_images([Image.new("RGB", (BLANK_SIDE, BLANK_SIDE))])
 
-    def look(self, batch: PromptBatch) -> list[Tensor]:
-        """`image_features` of a batch, without places where no row has an image; the tower runs all the same."""
-        features = self._features(batch)
-        self._check_places(features[0], batch)
-        return features if batch.images else [each[:0] for each in features]
+    @property
+    def projectors(self) -> list[nn.Module]:
+        """The modules that make `image_features`, one each, of what the tower hands them.
 
-    def seen(self, rows: list[PromptRow], features: list[Tensor]) -> list[PromptRow]:
+        They take `[states, D]`, as many states to every place; what comes after them moves places, and no more. None:
+        the family does not come apart there.
+        """
+        return []
+
+    def _handed_over(self, images: dict[str, Tensor]) -> list[Tensor]:
+        """What the tower hands to each of the `projectors` for the family's tensors, `[states, D]`."""
+        found: dict[nn.Module, Tensor] = {}
+
+        def numbered(projector: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> Tensor:
+            # numbers in the place of features tell in which order a family puts those in the end
+            found[projector] = given[0].flatten(0, -2)
+            return torch.arange(made[..., 0].numel(), device=made.device).float().view(*made.shape[:-1], 1)
+
+        hooks = [projector.register_forward_hook(numbered) for projector in self.projectors]
+        try:
+            orders = [numbers_N1[:, 0].long() for numbers_N1 in self.image_features(images)]
+        finally:
+            for hook in hooks:
+                hook.remove()
+        handed = [found[projector].unflatten(0, (len(order), -1)) for projector, order in zip(self.projectors, orders)]
+        return [states[order].flatten(0, 1) for states, order in zip(handed, orders, strict=True)]
+
+    def look(self, batch: PromptBatch, projected: bool = True) -> dict[str, Tensor]:
+        """What can stand in the rows of a batch in the place of their pixels; without places where none has an image.
+
+        The tower runs all the same.
+
+        Args:
+            batch: with pixels.
+            projected: `image_features`; otherwise what is handed to the projectors, which then run in every pass.
+        """
+        tensors = self._tensors(batch)
+        found = self.image_features(tensors) if projected else self._handed_over(tensors)
+        self._check_places(found[0] if projected else self._projected(found)[0], batch)
+        kept = found if batch.images else [each[:0] for each in found]
+        return {f"{SEEN if projected else HANDED}{number}": each for number, each in enumerate(kept)}
+
+    def seen(self, rows: list[PromptRow], found: dict[str, Tensor]) -> list[PromptRow]:
         """The rows of a batch with what `look` found in the place of their pixels: the tower runs for them no more."""
         places = [sum(row.ids.count(token) for token in self.placeholder_ids) for row in rows]
-        found = zip(*(each.split(places) for each in features), strict=True)
-        return [replace(row, images=_sizes(row) | _named(own)) for row, own in zip(rows, found, strict=True)]
+        split = {name: each.split(_shares(len(each), places)) for name, each in found.items()}
+        own = [{name: parts[b] for name, parts in split.items()} for b in range(len(rows))]
+        return [replace(row, images=_sizes(row) | _standing(mine)) for row, mine in zip(rows, own, strict=True)]
+
+    def _projected(self, handed: list[Tensor]) -> list[Tensor]:
+        return [projector(states) for projector, states in zip(self.projectors, handed, strict=True)]
 
     def _features(self, batch: PromptBatch) -> list[Tensor]:
         if known := [value for name, value in batch.images.items() if name.startswith(SEEN)]:
             return known
+        if handed := [value for name, value in batch.images.items() if name.startswith(HANDED)]:
+            return self._projected(handed)
+        return self.image_features(self._tensors(batch))
+
+    def _tensors(self, batch: PromptBatch) -> dict[str, Tensor]:
         weight = self.model.get_input_embeddings().weight
         tensors = (batch.images or self._blank).items()
-        return self.image_features({name: _like(value, batch.ids_BP.device, weight.dtype) for name, value in tensors})
+        return {name: _like(value, batch.ids_BP.device, weight.dtype) for name, value in tensors}
 
     def _check_places(self, features_NH: Tensor, batch: PromptBatch) -> None:
         if batch.images and len(features_NH) != batch.places:
@@ -153,5 +200,11 @@ def _sizes(row: PromptRow) -> dict[str, Tensor]:
     return {name: value for name, value in row.images.items() if not value.is_floating_point()}
 
 
-def _named(features: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    return {f"{SEEN}{number}": each for number, each in enumerate(features)}
+def _shares(states: int, places: list[int]) -> list[int]:
+    """How many of all states belong to each row."""
+    return [states * own // max(1, sum(places)) for own in places]
+
+
+def _standing(found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What a row keeps: features even of no image, so that no tower runs for it, but nothing for a projector to do."""
+    return {name: each for name, each in found.items() if len(each) or name.startswith(SEEN)}

@@ -32,7 +32,8 @@ def allowed_logprobs(adapter: ModelAdapter, hidden_NH: Tensor) -> Tensor:
 def allowed_logits(adapter: ModelAdapter, hidden_NH: Tensor) -> Tensor:
     """Logits `[N, V]` in float32, those of placeholder ids far below all others."""
     logits_NV = adapter.logits(hidden_NH).float()
-    return logits_NV.index_fill(-1, _on(logits_NV.device, adapter.placeholder_ids), _MASKED)
+    # in place: nothing else reads them, and a copy passes over the vocabulary once more
+    return logits_NV.index_fill_(-1, _on(logits_NV.device, adapter.placeholder_ids), _MASKED)
 
 
 @cache

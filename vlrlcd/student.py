@@ -97,9 +97,17 @@ class Student(nn.Module):
 
     @property
     def looks_once(self) -> bool:
-        """Whether image features are the same in every pass: the student sees, and no part that sees trains."""
-        seeing = (self.tuning["vision_tower"], self.tuning["projector"])
-        return self.adapter.sees_images and seeing == ("frozen", "frozen")
+        """Whether an image's way through the tower is the same in every pass, and can be gone once.
+
+        The student sees, its tower is frozen, and its projector is too or can be run by itself.
+        """
+        if not self.adapter.sees_images or self.tuning["vision_tower"] != "frozen":
+            return False
+        return self._projector_frozen or bool(self.adapter.projectors)
+
+    @property
+    def _projector_frozen(self) -> bool:
+        return self.tuning["projector"] == "frozen"
 
     def forward(self, work: str, *inputs):
         return getattr(self, work)(*inputs)
@@ -114,9 +122,9 @@ class Student(nn.Module):
                 yield self.adapter
 
     @torch.no_grad()
-    def look(self, batch: PromptBatch) -> list[Tensor]:
-        """The image features of a batch, see `VisionAdapter.look`."""
-        return self.adapter.look(batch)
+    def look(self, batch: PromptBatch) -> dict[str, Tensor]:
+        """What the tower makes of a batch, see `VisionAdapter.look`."""
+        return self.adapter.look(batch, projected=self._projector_frozen)
 
     def sample(self, batch: PromptBatch, *how) -> list[list[sampling.Draw]]:
         """K draws per row, see `sampling.sample`."""

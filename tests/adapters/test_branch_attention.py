@@ -7,12 +7,13 @@ from transformers import FalconConfig
 
 from model_adapters import BranchLayout, adapter_for
 from model_adapters.branch_attention import NAME, _with_copies
+from model_adapters.causal_blocks import FEWEST
 from model_adapters.split_attention import SplitAttention
 from tests.tiny import FAMILIES, tiny_text
 from tests.tiny.text import HEADER_TEMPLATE
 from vlrlcd.prefix_branches import pack, tree_mask
 
-PREFIX, HEADS, WIDTH = 9, 2, 16
+HEADS, WIDTH = 2, 16
 LENGTHS = {"alike": [[6, 6, 6], [6, 6, 6]], "ragged": [[5, 8, 2], [2, 11, 1]]}
 
 
@@ -33,10 +34,11 @@ def test_others_have_it_and_no_checkpoint_says_so(tmp_path):
 
 @pytest.mark.parametrize("lengths", LENGTHS)
 @pytest.mark.parametrize("padding", [0, 4])
+@pytest.mark.parametrize("prefix", [9, 2 * FEWEST + 5])
 @pytest.mark.parametrize("way", [SplitAttention.apply, _with_copies])
-def test_value_and_gradient_equal_attention_under_the_tree_mask(way, lengths, padding):
+def test_value_and_gradient_equal_attention_under_the_tree_mask(way, lengths, padding, prefix):
     branches = pack([[tuple(range(length)) for length in row] for row in LENGTHS[lengths]])
-    mask_BP = torch.ones(2, PREFIX, dtype=torch.bool)
+    mask_BP = torch.ones(2, prefix, dtype=torch.bool)
     mask_BP[0, :padding] = False
     layout = BranchLayout(mask_BP, bool(padding), branches.place_BKT, branches.branch_BS, branches.depth_BS)
     stands = torch.cat([mask_BP, branches.branch_BS >= 0], dim=1)[:, None, :, None]

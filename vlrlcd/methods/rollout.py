@@ -8,11 +8,11 @@ from vlrlcd.sampling import SamplingSettings, uniforms
 
 
 def look(engine: Engine, config: Config, groups: list[Group]) -> None:
-    """Puts image features in the place of the groups' pixels; for a student that `looks_once`."""
+    """Puts what the tower finds in the place of the groups' pixels; for a student that `looks_once`."""
     for part in in_order(groups, config.engine.prompts_per_pass):
         rows = [group.row for group in part]
-        features = engine.run("look", engine.adapter.collate(rows))
-        for group, row in zip(part, engine.adapter.seen(rows, features), strict=True):
+        found = engine.run("look", engine.adapter.collate(rows))
+        for group, row in zip(part, engine.adapter.seen(rows, found), strict=True):
             group.row = row
 
 
