@@ -13,28 +13,24 @@ COPY_BYTES = {"cpu": 2**28, "cuda": 2**31}
 REPEATS = 5
 
 
-@dataclass(frozen=True)
-class Machine:
-    """Operations a second of a large matrix product in the workload's precision, and bytes a second of a large copy,
-    read and written."""
-
-    operations: float
-    bytes: float
-
-
-def measure(device: str, dtype: torch.dtype) -> Machine:
+def products(device: str, dtype: torch.dtype) -> float:
+    """Operations a second of a large matrix product, of this moment."""
     side = SIDE[device]
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    return 2 * side**3 / _best(lambda: a @ b, device, 1)
+
+
+def copies(device: str) -> float:
+    """Bytes a second of a large copy, read and written."""
     source = torch.empty(COPY_BYTES[device], dtype=torch.int8, device=device)
     target = torch.empty_like(source)
-    product, copy = _best(lambda: a @ b, device), _best(lambda: target.copy_(source), device)
-    return Machine(2 * side**3 / product, 2 * source.numel() / copy)
+    return 2 * source.numel() / _best(lambda: target.copy_(source), device, REPEATS)
 
 
-def _best(work, device: str) -> float:
+def _best(work, device: str, repeats: int) -> float:
     work()
     seconds = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         wait(torch.device(device))
         began = time.perf_counter()
         work()

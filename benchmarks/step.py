@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from benchmarks.limits import Counts, Machine, count, measure
+from benchmarks.limits import Counts, copies, count, products
 from benchmarks.ours import OurSide
 from benchmarks.prompts import ANCHOR, Prompts
 from benchmarks.workloads import WORKLOADS
@@ -34,6 +34,7 @@ CHANGEABLE = ("prompts", "candidates", "answer_tokens", "text_tokens", "side", "
 PHASES = ("encode", "vision", "sample", "rank", "reference", "forward", "backward", "optimise")
 SEAMS = 2
 TURNS = ("ours", "trl", "ours")
+NO_SECONDS = ("peak", "products")
 
 
 def main() -> None:
@@ -85,26 +86,31 @@ def one_side(args: argparse.Namespace) -> dict:
         run = {"ours": our_steps, "trl": their_steps}[args.only]
         seconds = run(prompts, Path(folder), args)
         seconds["peak"] = memory(args.device) - idle
-        # last, because its matrices would count as the side's memory
-        found = facts(args, prompts, measure(args.device, getattr(torch, workload.dtype)))
+        # last, because its buffers would count as the side's memory
+        found = facts(args, prompts, copies(args.device))
     return found | {args.only: seconds}
 
 
 def our_steps(prompts: Prompts, folder: Path, args: argparse.Namespace) -> dict[str, list[float]]:
-    """Seconds of every step and of its phases, after one that is not timed."""
+    """Seconds of every step and of its phases, after one that is not timed, and after each the rate of products.
+
+    The machine's speed changes from one minute to the next: a limit of another moment would not be this step's.
+    """
     with start_processes():
         ours = OurSide(prompts, folder, args.device)
         ours.step()
         found: dict[str, list[float]] = {name: [] for name in ("step", *PHASES)}
+        rates = []
         for _ in range(args.repeats):
             ours.seconds.clear()
             with ours.phase("step"):
                 ours.step()
             for name, seconds in found.items():
                 seconds.append(ours.seconds[name])
+            rates.append(products(args.device, getattr(torch, prompts.workload.dtype)))
         wanted = prompts.workload.prompts * prompts.workload.candidates * prompts.workload.answer_tokens
         print(f"{ours.tokens} of {wanted} tokens drawn", file=sys.stderr)
-    return found
+    return found | {"products": rates}
 
 
 def their_steps(prompts: Prompts, folder: Path, args: argparse.Namespace) -> dict[str, list[float]]:
@@ -124,7 +130,7 @@ def memory(device: str) -> int:
     return peak_bytes()["gpu" if device == "cuda" else "ram"]
 
 
-def facts(args: argparse.Namespace, prompts: Prompts, machine: Machine) -> dict:
+def facts(args: argparse.Namespace, prompts: Prompts, bandwidth: float) -> dict:
     shape = {name: value for name, value in dataclasses.asdict(prompts.workload).items() if name != "build"}
     anchor = len(prompts.adapter.encode_answer(ANCHOR))
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
@@ -137,7 +143,7 @@ def facts(args: argparse.Namespace, prompts: Prompts, machine: Machine) -> dict:
         "commit": commit.stdout.strip(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
-        "machine": dataclasses.asdict(machine),
+        "bandwidth": bandwidth,
         "counts": dataclasses.asdict(count(prompts.workload, prompts.tokens, anchor)),
     }
 
@@ -150,19 +156,20 @@ def _processor() -> str:
 
 def lines(found: dict) -> list[str]:
     """The table."""
-    machine, counts = Machine(**found["machine"]), Counts(**found["counts"])
     head = (
         f"{found['workload']} on {found['device']}, {found['dtype']}, {found['tuning']}: {found['prompts']} prompts of "
         f"{found['prompt_tokens']} tokens, K = {found['candidates']}, {found['answer_tokens']} answer tokens"
     )
-    limits = f"matrix products {machine.operations / 1e12:.3f} TFLOP/s, copies {machine.bytes / 1e9:.0f} GB/s"
-    table = [head, limits, "", "| | seconds | of the limit |", "| --- | --- | --- |"]
+    limits = [f"copies {found['bandwidth'] / 1e9:.0f} GB/s"]
+    if "ours" in found:
+        limits.append(f"matrix products {statistics.median(found['ours']['products']) / 1e12:.3f} TFLOP/s")
+    table = [head, ", ".join(limits), "", "| | seconds | of the limit |", "| --- | --- | --- |"]
     for side in dict.fromkeys(name for name in TURNS if name in found):
         for name, seconds in found[side].items():
             if name == "peak":
                 table.append(f"| {side}, peak memory | {seconds / 2**20:,.0f} MiB | |")
-            else:
-                share = limit_of(name, found["ours"], machine, counts) if side == "ours" else ""
+            elif name not in NO_SECONDS:
+                share = limit_of(name, found) if side == "ours" else ""
                 table.append(f"| {side}, {name} | {spread(seconds)} | {share} |")
     if "ours" in found and "trl" in found:
         ours, trl = found["ours"]["step"], found["trl"]["step"]
@@ -171,15 +178,17 @@ def lines(found: dict) -> list[str]:
     return table
 
 
-def limit_of(name: str, ours: dict, machine: Machine, counts: Counts) -> str:
+def limit_of(name: str, found: dict) -> str:
     """Least seconds over measured ones, in percent."""
+    ours, counts = found["ours"], Counts(**found["counts"])
+    rate = statistics.median(ours["products"])
     if name == "sample":
-        return f"{100 * counts.decoding_bytes / machine.bytes / statistics.median(ours[name]):.0f} % of the copies"
+        return f"{100 * counts.decoding_bytes / found['bandwidth'] / statistics.median(ours[name]):.0f} % of the copies"
     if name in ("rank", "reference"):
-        return f"{100 * counts.scoring / machine.operations / statistics.median(ours[name]):.0f} % of the products"
+        return f"{100 * counts.scoring / rate / statistics.median(ours[name]):.0f} % of the products"
     if name == "backward":
         both = [one + other for one, other in zip(ours["forward"], ours["backward"], strict=True)]
-        share = counts.learning / machine.operations / statistics.median(both)
+        share = counts.learning / rate / statistics.median(both)
         return f"{100 * share:.0f} % of the products, with the forward pass"
     return ""
 
