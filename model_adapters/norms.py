@@ -20,9 +20,8 @@ class FusedRMSNorm(nn.Module):
     fused_epsilon: float
 
     def forward(self, hidden: Tensor) -> Tensor:
-        if hidden.device.type == "cpu" and hidden.dtype is self.weight.dtype is torch.float32:
-            inputs = hidden, self.weight, self.fused_epsilon
-            return _FewPasses.apply(*inputs) if torch.is_grad_enabled() else _normed(*inputs)[0]
+        if hidden.device.type == "cpu" and hidden.dtype is self.weight.dtype is torch.float32 and hidden.requires_grad:
+            return _FewPasses.apply(hidden, self.weight, self.fused_epsilon)
         return rms_norm(hidden, self.weight.shape, self.weight, self.fused_epsilon)
 
 
@@ -31,9 +30,10 @@ class _FewPasses(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, hidden: Tensor, weight_H: Tensor, epsilon: float) -> Tensor:
-        normed, inverse = _normed(hidden, weight_H, epsilon)
+        size = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
+        inverse = size.square_().div_(len(weight_H)).add_(epsilon).rsqrt_()
         ctx.save_for_backward(hidden, weight_H, inverse)
-        return normed
+        return (hidden * inverse).mul_(weight_H)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
@@ -45,13 +45,6 @@ class _FewPasses(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             by_weight_H = (grad * hidden).flatten(0, -2).t() @ inverse.flatten()
         return by_hidden, by_weight_H, None
-
-
-def _normed(hidden: Tensor, weight_H: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-    """w x r, and r."""
-    size = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
-    inverse = size.square_().div_(len(weight_H)).add_(epsilon).rsqrt_()
-    return (hidden * inverse).mul_(weight_H), inverse
 
 
 def fuse_norms(model: nn.Module) -> None:
