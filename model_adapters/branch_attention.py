@@ -33,20 +33,23 @@ def attention(module, query, key, value, attention_mask, branch_layout: BranchLa
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, layout: BranchLayout, scale: float | None) -> Tensor:
-    """`[B, heads, P + S, D]` each to the same."""
+    """Queries of the fed tokens of prefixes and branches, keys and values of all of them, `[B, heads, tokens, D]`."""
     if layout.alone:
         return _prefix(query, key, value, layout, scale)
     return _WAYS.get(query.device.type, _with_copies)(query, key, value, layout, scale)
 
 
 def _prefix(query: Tensor, key: Tensor, value: Tensor, layout: BranchLayout, scale: float | None) -> Tensor:
-    mask = {"attn_mask": layout.prefix_sees_PP} if layout.padded else {"is_causal": True}
+    fed, whole = query.shape[2], key.shape[2]
+    mask = {"attn_mask": layout.prefix_sees_PP[:, :, whole - fed :]}
+    if fed == whole and not layout.padded:
+        mask = {"is_causal": True}
     return scaled_dot_product_attention(query, key, value, scale=scale, **mask)
 
 
 def _with_copies(query: Tensor, key: Tensor, value: Tensor, layout: BranchLayout, scale: float | None) -> Tensor:
-    P, K = layout.prefix_tokens, layout.place_BKT.shape[1]
-    first = [states[:, :, :P] for states in (query, key, value)]
+    K = layout.place_BKT.shape[1]
+    first = [layout.cut(states)[0] for states in (query, key, value)]
     whole = [
         torch.cat([prefix[:, None].expand(-1, K, -1, -1, -1), layout.spread(states)], dim=3).flatten(0, 1)
         for prefix, states in zip(first[1:], (key, value), strict=True)

@@ -11,7 +11,7 @@ from model_adapters.causal_blocks import Block, blocks
 
 @dataclass(frozen=True)
 class BranchLayout:
-    """Which of the P + S tokens of a row stand where in its branches.
+    """Which of the tokens of a row, the last P or fewer of its prefix and S behind it, stand where in its branches.
 
     Attributes:
         prefix_mask_BP: bool, False where padding stands.
@@ -25,10 +25,6 @@ class BranchLayout:
     place_BKT: Tensor
     branch_BS: Tensor
     depth_BS: Tensor
-
-    @property
-    def prefix_tokens(self) -> int:
-        return self.prefix_mask_BP.shape[1]
 
     @classmethod
     def of_prefixes(cls, mask_BP: Tensor, padded: bool) -> "BranchLayout":
@@ -68,23 +64,23 @@ class BranchLayout:
         return (self.branch_BS < 0)[:, None, :, None]
 
     @cached_property
-    def _token_N(self) -> Tensor:
-        """Row of the flattened `[B (P + S)]` that each place of every branch is filled from."""
-        (B, P), S = self.prefix_mask_BP.shape, self.branch_BS.shape[1]
-        first_B = torch.arange(B, device=self.place_BKT.device) * (P + S) + P
-        return (first_B[:, None, None] + self.place_BKT.clamp(min=0)).flatten()
-
-    @cached_property
     def _place_N(self) -> Tensor:
         """Row of the flattened `[B K T]` that holds each branch token."""
         B, K, T = self.place_BKT.shape
         first_B = torch.arange(B, device=self.place_BKT.device) * K
         return ((first_B[:, None] + self.branch_BS.clamp(min=0)) * T + self.depth_BS).flatten()
 
+    def cut(self, states_BhL: Tensor) -> tuple[Tensor, Tensor]:
+        """`[B, heads, L]` or `[B, heads, L, D]` of prefix and branches to those of each."""
+        prefix = states_BhL.shape[2] - self.branch_BS.shape[1]
+        return states_BhL[:, :, :prefix], states_BhL[:, :, prefix:]
+
     def spread(self, states_BhLD: Tensor) -> Tensor:
-        """The branch tokens as rows: `[B, heads, P + S, D]` to `[B, K, heads, T, D]`."""
-        (_, h, _, D), (B, K, T) = states_BhLD.shape, self.place_BKT.shape
-        flat = states_BhLD.transpose(1, 2).reshape(-1, h * D).index_select(0, self._token_N)
+        """The branch tokens, the last S of each row, as rows: `[B, heads, L, D]` to `[B, K, heads, T, D]`."""
+        (_, h, L, D), (B, K, T) = states_BhLD.shape, self.place_BKT.shape
+        first_B11 = torch.arange(1, B + 1, device=self.place_BKT.device)[:, None, None] * L - self.branch_BS.shape[1]
+        token_N = (first_B11 + self.place_BKT.clamp(min=0)).flatten()
+        flat = states_BhLD.transpose(1, 2).reshape(-1, h * D).index_select(0, token_N)
         return flat.view(B, K, T, h, D).transpose(2, 3)
 
     def gather(self, states_NhTD: Tensor) -> Tensor:

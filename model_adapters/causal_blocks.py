@@ -40,9 +40,9 @@ class Block:
         return not self.start
 
 
-def hidden_padding(mask_BP: Tensor) -> Tensor:
-    """What hides padding when it is added to scores, `[B, 1, 1, P]` float32."""
-    return torch.zeros(mask_BP.shape).masked_fill(~mask_BP, _HIDDEN)[:, None, None]
+def hiding(sees: Tensor) -> Tensor:
+    """What hides all else when it is added to scores: a boolean mask in float32."""
+    return torch.zeros(sees.shape).masked_fill(~sees, _HIDDEN)
 
 
 def blocks(mask_BP: Tensor, padded: bool) -> list[Block]:
@@ -50,13 +50,12 @@ def blocks(mask_BP: Tensor, padded: bool) -> list[Block]:
     P = mask_BP.shape[1]
     count = max(1, P // FEWEST) if P < LONG else 1
     ends = [P * number // count for number in range(count + 1)]
-    padding = hidden_padding(mask_BP) if padded else None
+    padding = hiding(mask_BP)[:, None, None] if padded else None
     found = []
     for start, end in zip(ends[:-1], ends[1:], strict=True):
         own = None if padding is None else padding[..., :end]
         if start:
-            later = torch.ones(end - start, end, dtype=torch.bool).triu(start + 1)
-            later = torch.zeros(later.shape).masked_fill(later, _HIDDEN)[None, None]
+            later = hiding(torch.ones(end - start, end, dtype=torch.bool).tril(start))[None, None]
             own = later if own is None else own + later
         found.append(Block(start, end, own))
     return found

@@ -30,10 +30,10 @@ class _FewPasses(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, hidden: Tensor, weight_H: Tensor, epsilon: float) -> Tensor:
-        size = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
-        inverse = size.square_().div_(len(weight_H)).add_(epsilon).rsqrt_()
+        # to the bit what passes without gradient compute
+        normed, inverse = torch.ops.aten._fused_rms_norm(hidden, weight_H.shape, weight_H, epsilon)
         ctx.save_for_backward(hidden, weight_H, inverse)
-        return (hidden * inverse).mul_(weight_H)
+        return normed
 
     @staticmethod
     def backward(ctx, grad: Tensor):

@@ -10,20 +10,24 @@ import torch
 from torch import Tensor
 
 from model_adapters.branch_layout import BranchLayout
-from model_adapters.causal_blocks import attend, causal_gradient, gradient, hidden_padding, join
+from model_adapters.causal_blocks import attend, causal_gradient, gradient, hiding, join
 
 # a place that holds no token has probability exp(score - this) = 0
 _NOBODY = 1e30
 
 
 class SplitAttention(torch.autograd.Function):
-    """`[B, heads, P + S, D]` of queries, keys and values to the same of outputs; heads of keys already repeated."""
+    """`[B, heads, L, D]` of queries, keys and values to the same of outputs; heads of keys already repeated.
+
+    With a prefix of which only the last tokens are fed, queries are fewer than keys, and there is no gradient.
+    """
 
     @staticmethod
     def forward(ctx, query: Tensor, key: Tensor, value: Tensor, layout: BranchLayout, scale: float | None) -> Tensor:
-        P, padding = layout.prefix_tokens, _padding(layout, query.dtype)
-        (q, q_branches), (k, _), (v, _) = (_cut(states, P) for states in (query, key, value))
-        prefix, prefix_lse = attend(q, k, v, 0.0, True, attn_mask=padding, scale=scale)
+        padding = _padding(layout, query.dtype)
+        (q, q_branches), (k, _), (v, _) = (layout.cut(states) for states in (query, key, value))
+        causal, mask = _earlier(layout, q, padding)
+        prefix, prefix_lse = attend(q, k, v, 0.0, causal, attn_mask=mask, scale=scale)
         far, far_lse = attend(q_branches, k, v, 0.0, False, attn_mask=padding, scale=scale)
         own, own_lse = attend(*(layout.spread(s).flatten(0, 1) for s in (query, key, value)), 0.0, True, scale=scale)
         own, own_lse = layout.gather(own), layout.gather(own_lse[..., None])[..., 0]
@@ -37,9 +41,9 @@ class SplitAttention(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         query, key, value, out, lse, padding = ctx.saved_tensors
-        layout, P = ctx.layout, ctx.layout.prefix_tokens
-        (g, g_branches), (q, q_branches), (k, _), (v, _) = (_cut(states, P) for states in (grad, query, key, value))
-        (o, o_branches), (sums, sums_branches) = _cut(out, P), _cut(lse, P)
+        layout = ctx.layout
+        (g, g_branches), (q, q_branches), (k, _), (v, _) = (layout.cut(states) for states in (grad, query, key, value))
+        (o, o_branches), (sums, sums_branches) = layout.cut(out), layout.cut(lse)
         dq, dk, dv = causal_gradient([g, q, k, v, o], sums, layout.causal_blocks, ctx.scale)
         far = g_branches, q_branches, k, v, o_branches, sums_branches
         dq_far, dk_far, dv_far = gradient(*far, 0.0, False, attn_mask=padding, scale=ctx.scale)
@@ -51,10 +55,14 @@ class SplitAttention(torch.autograd.Function):
         return join([dq, dq_far + dq_own]), join([dk + dk_far, dk_own]), join([dv + dv_far, dv_own]), None, None
 
 
-def _cut(states: Tensor, prefix: int) -> tuple[Tensor, Tensor]:
-    return states[:, :, :prefix], states[:, :, prefix:]
-
-
 def _padding(layout: BranchLayout, dtype: torch.dtype) -> Tensor | None:
     """What is added to the scores of the prefix's keys, `[B, 1, 1, P]`."""
-    return hidden_padding(layout.prefix_mask_BP).to(dtype) if layout.padded else None
+    return hiding(layout.prefix_mask_BP)[:, None, None].to(dtype) if layout.padded else None
+
+
+def _earlier(layout: BranchLayout, query: Tensor, padding: Tensor | None) -> tuple[bool, Tensor | None]:
+    """How a kernel is told what the fed tokens of the prefix see: whether causally, and under which mask."""
+    fed, whole = query.shape[2], layout.prefix_mask_BP.shape[1]
+    if fed == whole:
+        return True, padding
+    return False, hiding(layout.prefix_sees_PP[:, :, whole - fed :]).to(query.dtype)

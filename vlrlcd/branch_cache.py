@@ -39,6 +39,10 @@ class BranchLayer(CacheLayerMixin):
             self.reserve(max(self.filled, int(GROWTH * start)))
         self.keys[:, :, start : self.filled] = key_states
         self.values[:, :, start : self.filled] = value_states
+        return self.shown()
+
+    def shown(self) -> tuple[Tensor, Tensor]:
+        """Keys and values of what is filled."""
         return self.keys[:, :, : self.filled], self.values[:, :, : self.filled]
 
     def copy_prefixes(self, other: "BranchLayer", rows: Tensor, count: int, start: int) -> None:
@@ -86,6 +90,12 @@ class BranchCache(Cache):
         """Makes room for so many slots in all."""
         for layer in self.layers:
             layer.reserve(capacity)
+
+    def add(self, keys: Tensor, values: Tensor) -> None:
+        """One more layer, which holds these, `[B, heads, slots, D]`."""
+        layer = BranchLayer()
+        layer.keys, layer.values, layer.filled, layer.is_initialized = keys, values, keys.shape[2], True
+        self.layers.append(layer)
 
     def copy_prefixes(self, other: "BranchCache", rows: Tensor, count: int, start: int) -> None:
         """Copies all that another cache holds to some rows of this one.

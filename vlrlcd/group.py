@@ -10,6 +10,7 @@ from model_adapters import PromptRow
 from vlrlcd.data.example import Example
 from vlrlcd.data.tasks import Check
 from vlrlcd.prefix_branches import Tokens
+from vlrlcd.reading import Read
 from vlrlcd.sampling import Draw
 
 
@@ -41,6 +42,7 @@ class Group:
         candidates: the K sampled answers, equal ones folded into one.
         weight: 1, or 0 for a group that only fills up a process's share of a step.
         descriptions: what the student is told of each image; empty where it sees them.
+        read: what sampling has read of the prompt, until it is ranked.
     """
 
     example: Example
@@ -51,6 +53,7 @@ class Group:
     candidates: list[Candidate] = field(default_factory=list)
     weight: float = 1.0
     descriptions: list[str] = field(default_factory=list)
+    read: Read | None = None
 
     def judge(self, text: str) -> bool | None:
         """Whether an answer is right; None where nobody can tell."""

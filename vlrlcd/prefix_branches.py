@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from model_adapters import BranchLayout, ModelAdapter, PromptBatch, Tokens, causal_mask
+from vlrlcd.reading import Known
 
 COPIED_BYTES = 2**31
 """What the copies of prefixes may take in one layer; a pass that needs more goes under the tree mask."""
@@ -93,37 +94,51 @@ def tree_mask(prefix_mask_BP: Tensor, branches: Branches) -> Tensor:
     return mask_BLL[:, None]
 
 
-def costs_less(prefix: int, branches: int, longest: int, packed: int) -> bool:
+def costs_less(prefix: int, fed: int, branches: int, longest: int, packed: int) -> bool:
     """Whether attention branch by branch has fewer pairs than the tree mask over `packed` branch tokens.
 
-    It has more where few branches of a row are long, or some rows have far fewer of them.
+    It has more where few branches of a row are long, or some rows have far fewer of them. Of the prefix `fed` tokens
+    are fed, and the others known.
     """
-    return prefix**2 + branches * longest * (prefix + longest) < (prefix + packed) ** 2
+    return fed * prefix + branches * longest * (prefix + longest) < (fed + packed) * (prefix + packed)
 
 
-def branch_layout(batch: PromptBatch, branches: Branches, bytes_a_token: int) -> BranchLayout | None:
+def branch_layout(batch: PromptBatch, branches: Branches, fed: int, bytes_a_token: int) -> BranchLayout | None:
     """What attention can go by in the place of the tree mask, where that costs less and its copies are not too many.
 
     Args:
         batch: the prefixes.
         branches: theirs.
+        fed: tokens of the prefixes that are fed, the last ones; others are known.
         bytes_a_token: of the keys and values of one token in one layer, every head counted.
     """
     P, S, (B, K, T) = batch.ids_BP.shape[1], branches.ids_BS.shape[1], branches.place_BKT.shape
-    if not S or not costs_less(P, K, T, S) or B * K * (P + T) * bytes_a_token > COPIED_BYTES:
+    if not S or not costs_less(P, fed, K, T, S) or B * K * (P + T) * bytes_a_token > COPIED_BYTES:
         return None
     return BranchLayout(batch.mask_BP, batch.padded, branches.place_BKT, branches.branch_BS, branches.depth_BS)
 
 
-def predicting_states(adapter: ModelAdapter, batch: PromptBatch, branches: Branches) -> Tensor:
-    """Hidden states `[N, H]` that predict every branch token, from one pass over prefixes and branches."""
-    prefix = adapter.embed(batch)
+def predicting_states(
+    adapter: ModelAdapter, batch: PromptBatch, branches: Branches, known: Known | None = None
+) -> Tensor:
+    """Hidden states `[N, H]` that predict every branch token, from one pass over prefixes and branches.
+
+    Args:
+        adapter: the model.
+        batch: the prefixes.
+        branches: theirs.
+        known: what need not be fed of the prefixes, see `reading`; without gradient.
+    """
+    prefix = known.prefix(adapter, batch) if known else adapter.embed(batch)
+    P, fed = batch.ids_BP.shape[1], prefix.embeds_BPH.shape[1]
     embeds_BLH = torch.cat([prefix.embeds_BPH, adapter.embed_tokens(branches.ids_BS)], dim=1)
-    positions = torch.cat([prefix.positions, adapter.branch_positions(prefix, branches.depth_BS)], dim=-1)
-    P, layout = prefix.mask_BP.shape[1], branch_layout(batch, branches, 2 * embeds_BLH[0, 0].nbytes)
-    mask = tree_mask(prefix.mask_BP, branches)
-    hidden_BLH = adapter.decode_states(embeds_BLH, positions, mask, prefix=prefix, layout=layout)
-    return hidden_BLH[branches.row_N, P + branches.source_N]
+    behind = adapter.branch_positions(prefix, branches.depth_BS)
+    positions = torch.cat([prefix.positions[..., P - fed :], behind], dim=-1)
+    layout = branch_layout(batch, branches, fed, 2 * embeds_BLH[0, 0].nbytes)
+    mask = tree_mask(prefix.mask_BP, branches)[:, :, P - fed :]
+    cache = known.cache if known else None
+    hidden_BLH = adapter.decode_states(embeds_BLH, positions, mask, cache, prefix, layout)
+    return hidden_BLH[branches.row_N, fed + branches.source_N]
 
 
 def common_prefix(renderings: Sequence[Tokens]) -> tuple[Tokens, list[Tokens]]:

@@ -17,6 +17,7 @@ from vlrlcd.errors import UserError
 from vlrlcd.head import allowed_logprobs, logps_and_kl, token_logps
 from vlrlcd.lora import fuse_lora
 from vlrlcd.prefix_branches import Branches, predicting_states
+from vlrlcd.reading import Known
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -161,16 +162,16 @@ class Student(nn.Module):
         return self._states(batch, branches, frozen=True)
 
     @torch.no_grad()
-    def score_logps(self, batch: PromptBatch, branches: Branches, frozen: bool) -> Tensor:
-        """Log-probs `[N]` without gradient, under p_sft or the student."""
-        return self._states(batch, branches, frozen)[1]
+    def score_logps(self, batch: PromptBatch, branches: Branches, frozen: bool, known: Known | None = None) -> Tensor:
+        """Log-probs `[N]` without gradient, under p_sft or the student, given what it has read of the prompts."""
+        return self._states(batch, branches, frozen, known)[1]
 
     @torch.no_grad()
-    def score_last(self, batch: PromptBatch, branches: Branches, frozen: bool) -> Tensor:
+    def score_last(self, batch: PromptBatch, branches: Branches, frozen: bool, known: Known | None = None) -> Tensor:
         """Log-probs over the vocabulary at the last place of every branch, `[G, V]`."""
         with self._weights(frozen) as adapter:
             last_G = branches.lengths_G.cumsum(0) - 1
-            return allowed_logprobs(adapter, predicting_states(adapter, batch, branches)[last_G])
+            return allowed_logprobs(adapter, predicting_states(adapter, batch, branches, known)[last_G])
 
     def last_logprobs(self, batch: PromptBatch, branches: Branches) -> Tensor:
         """As `score_last`, under the student and with gradient."""
@@ -178,9 +179,11 @@ class Student(nn.Module):
             last_G = branches.lengths_G.cumsum(0) - 1
             return allowed_logprobs(self.adapter, predicting_states(self.adapter, batch, branches)[last_G])
 
-    def _states(self, batch: PromptBatch, branches: Branches, frozen: bool) -> tuple[Tensor, Tensor]:
+    def _states(
+        self, batch: PromptBatch, branches: Branches, frozen: bool, known: Known | None = None
+    ) -> tuple[Tensor, Tensor]:
         with self._weights(frozen) as adapter:
-            hidden_NH = predicting_states(adapter, batch, branches)
+            hidden_NH = predicting_states(adapter, batch, branches, known)
             return hidden_NH, token_logps(adapter, hidden_NH, branches.target_N)
 
     @contextmanager

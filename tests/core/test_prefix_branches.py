@@ -75,8 +75,8 @@ def test_common_prefix_is_the_longest(renderings):
 
 
 def test_attention_branch_by_branch_where_it_has_fewer_pairs():
-    assert costs_less(600, 8, 47, 8 * 47)
+    assert costs_less(600, 600, 8, 47, 8 * 47)
     # one long answer beside seven short ones: as rows of their own they would all be long
-    assert not costs_less(64, 8, 512, 512 + 7 * 4)
+    assert not costs_less(64, 64, 8, 512, 512 + 7 * 4)
     # a short prompt whose answers are long: no more pairs than separate rows have
-    assert costs_less(16, 8, 512, 8 * 512)
+    assert costs_less(16, 16, 8, 512, 8 * 512)

@@ -21,6 +21,7 @@ from vlrlcd.engine.schedule import learning_rate_at
 from vlrlcd.engine.settings import deepspeed_settings, zero_stage
 from vlrlcd.errors import UserError
 from vlrlcd.processes import ranks
+from vlrlcd.reading import Kept
 from vlrlcd.student import Student
 
 
@@ -75,15 +76,20 @@ class Engine:
         else:
             yield
 
-    def sample(self, rows: list[PromptRow], settings, uniforms_BKT, width: int) -> list:
+    @property
+    def reads_once(self) -> bool:
+        """Whether processes may differ in what they read again: not where every module is collective."""
+        return not self._sharded
+
+    def sample(self, rows: list[PromptRow], settings, uniforms_BKT, width: int, kept: Kept | None = None) -> list:
         """K draws per row, `width` rows at a time, see `sampling.sample` and `static_sampling.sample`; inside
         `rollout`."""
         if self._static:
-            return self.run("sample_static", rows, settings, uniforms_BKT, width)
+            return self.run("sample_static", rows, settings, uniforms_BKT, width, kept)
         goes_on, drawn = ranks.any_of if self._in_step else bool, []
         for start in range(0, len(rows), width):
             batch = self.adapter.collate(rows[start : start + width])
-            drawn += self.run("sample", batch, settings, uniforms_BKT[start : start + width], goes_on)
+            drawn += self.run("sample", batch, settings, uniforms_BKT[start : start + width], goes_on, kept)
         return drawn
 
     def backward(self, loss: Tensor, last: bool) -> None:

@@ -36,13 +36,16 @@ class Preference:
             with self.clock("look"):
                 look(self.engine, self.config, groups)
         with self.clock("sample"):
-            draws = self.method.supervision.draws(self.config.sampling)
-            sample_candidates(self.engine, self.config, groups, step, draws)
+            supervision = self.method.supervision
+            draws, again = supervision.draws(self.config.sampling), supervision.reads_again(self.config.ranking)
+            sample_candidates(self.engine, self.config, groups, step, draws, keep=again)
 
     def rank(self, groups: list[Group], step: int) -> None:
         """The ranking of candidates that are there."""
         with self.clock("rank"):
             self.ranking = self.method.supervision.rank(self.engine, self.ranker, groups, self.scale, step)
+            for group in groups:
+                group.read = None
             self.gradient = RolloutGradient(self.engine, self.config, self.method.objective, groups, self.ranking)
         self._probe(groups, step)
 
