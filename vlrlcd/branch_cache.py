@@ -34,6 +34,10 @@ class BranchLayer(CacheLayerMixin):
             self.keys.transpose(1, 2)[self.slots] = key_states.transpose(1, 2)
             self.values.transpose(1, 2)[self.slots] = value_states.transpose(1, 2)
             return self.keys, self.values
+        if not self.get_max_length():
+            # as they are: most are only looked at, and room is made when more come
+            self.keys, self.values, self.filled = key_states, value_states, key_states.shape[2]
+            return self.shown()
         start, self.filled = self.filled, self.filled + key_states.shape[2]
         if self.filled > self.get_max_length():
             self.reserve(max(self.filled, int(GROWTH * start)))

@@ -42,7 +42,7 @@ class Group:
         candidates: the K sampled answers, equal ones folded into one.
         weight: 1, or 0 for a group that only fills up a process's share of a step.
         descriptions: what the student is told of each image; empty where it sees them.
-        read: what sampling has read of the prompt, until it is ranked.
+        read: what p_sft has read of the prompt while it ranked.
     """
 
     example: Example

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from model_adapters import BranchLayout, ModelAdapter, PromptBatch, Tokens, causal_mask
-from vlrlcd.reading import Known
+from vlrlcd.branch_cache import BranchCache
+from vlrlcd.reading import Kept, Known
 
 COPIED_BYTES = 2**31
 """What the copies of prefixes may take in one layer; a pass that needs more goes under the tree mask."""
@@ -119,7 +120,11 @@ def branch_layout(batch: PromptBatch, branches: Branches, fed: int, bytes_a_toke
 
 
 def predicting_states(
-    adapter: ModelAdapter, batch: PromptBatch, branches: Branches, known: Known | None = None
+    adapter: ModelAdapter,
+    batch: PromptBatch,
+    branches: Branches,
+    known: Known | None = None,
+    kept: Kept | None = None,
 ) -> Tensor:
     """Hidden states `[N, H]` that predict every branch token, from one pass over prefixes and branches.
 
@@ -127,7 +132,8 @@ def predicting_states(
         adapter: the model.
         batch: the prefixes.
         branches: theirs.
-        known: what need not be fed of the prefixes, see `reading`; without gradient.
+        known: what need not be fed of the prefixes; without gradient.
+        kept: takes what is read of them.
     """
     prefix = known.prefix(adapter, batch) if known else adapter.embed(batch)
     P, fed = batch.ids_BP.shape[1], prefix.embeds_BPH.shape[1]
@@ -136,8 +142,10 @@ def predicting_states(
     positions = torch.cat([prefix.positions[..., P - fed :], behind], dim=-1)
     layout = branch_layout(batch, branches, fed, 2 * embeds_BLH[0, 0].nbytes)
     mask = tree_mask(prefix.mask_BP, branches)[:, :, P - fed :]
-    cache = known.cache if known else None
+    cache = known.cache if known else BranchCache() if kept else None
     hidden_BLH = adapter.decode_states(embeds_BLH, positions, mask, cache, prefix, layout)
+    if kept:
+        kept.take(batch.mask_BP, cache)
     return hidden_BLH[branches.row_N, fed + branches.source_N]
 
 

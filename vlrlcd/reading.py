@@ -1,7 +1,7 @@
-"""Prompts read once: their keys and values, from which answers are sampled, and in whose light they are ranked.
+"""Prompts that p_sft has read once: their keys and values, kept from ranking for its log-probs as the reference.
 
-A judge's prompt begins as the student's own does, images included. While the weights stay, what sampling has read of it
-need not be read again: what differs is fed behind it, with the branches.
+A judge's prompt begins as the student's own does, images included. What p_sft has read of it while it ranked need not
+be read again: what differs is fed behind it, with the branches. The numbers are the same, its weights do not move.
 """
 
 from collections.abc import Sequence
@@ -12,39 +12,28 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from model_adapters import BranchLayout, ModelAdapter, Prefix, PromptBatch, PromptRow
+from model_adapters import ModelAdapter, Prefix, PromptBatch, PromptRow
 from vlrlcd.branch_cache import BranchCache
-from vlrlcd.head import allowed_logprobs
 
 KEPT_BYTES = 2**31
-"""What a process keeps of prompts between sampling and ranking; those beyond it are read again."""
+"""What a process keeps of the prompts of a step; those beyond it are read again."""
 KeysValues = list[tuple[Tensor, Tensor]]
 """Of one prompt in every layer, `[heads, tokens, D]` each."""
 
 
-@dataclass
-class Start:
-    """B prefixes that the decoder has read, their keys and values, and the log-probs of every answer's first token."""
+@dataclass(frozen=True)
+class Read:
+    """A prompt that p_sft has read."""
 
-    prefix: Prefix
-    cache: BranchCache
-    logprobs_BV: Tensor
-
-
-def read_prefixes(adapter: ModelAdapter, batch: PromptBatch) -> Start:
-    """Every prefix enters the cache once, whatever K is."""
-    prefix, cache = adapter.embed(batch), BranchCache()
-    layout = BranchLayout.of_prefixes(batch.mask_BP, batch.padded)
-    inputs = prefix.embeds_BPH, prefix.positions, layout.prefix_sees_PP
-    hidden_BPH = adapter.decode_states(*inputs, cache, prefix, layout)
-    return Start(prefix, cache, allowed_logprobs(adapter, hidden_BPH[:, -1]))
+    row: PromptRow
+    keys_values: KeysValues
 
 
 class Kept:
-    """Keys and values of prompts in the order in which they were read, None for those that do not fit.
+    """What passes over prefixes and branches leave of the prefixes, prompt by prompt; None for one without room.
 
     Attributes:
-        prompts: what is kept of each.
+        prompts: of all passes so far.
         bytes: what all of it takes.
     """
 
@@ -52,22 +41,17 @@ class Kept:
         self.prompts: list[KeysValues | None] = []
         self.bytes = 0
 
-    def take(self, start: Start) -> None:
-        layers = [layer.shown() for layer in start.cache.layers]
-        more = sum(keys.nbytes + values.nbytes for keys, values in layers)
-        fits = self.bytes + more <= KEPT_BYTES
-        self.bytes += more if fits else 0
-        for b, tokens in enumerate(start.prefix.mask_BP.sum(-1).tolist()):
-            own = [(keys[b, :, -tokens:], values[b, :, -tokens:]) for keys, values in layers]
-            self.prompts.append(own if fits else None)
-
-
-@dataclass(frozen=True)
-class Read:
-    """A prompt that the student has read under the weights that it still has."""
-
-    row: PromptRow
-    keys_values: KeysValues
+    def take(self, mask_BP: Tensor, cache: BranchCache) -> None:
+        """The prefixes of a pass that wrote into a cache."""
+        P, lengths = mask_BP.shape[1], mask_BP.sum(-1).tolist()
+        layers = [layer.shown() for layer in cache.layers]
+        for b, length in enumerate(lengths):
+            # without the branches behind it, which a view would hold on to
+            own = [tuple(states[b, :, P - length : P] for states in layer) for layer in layers]
+            more = sum(states.nbytes for layer in own for states in layer)
+            fits = self.bytes + more <= KEPT_BYTES
+            self.bytes += more if fits else 0
+            self.prompts.append([tuple(states.clone() for states in layer) for layer in own] if fits else None)
 
 
 @dataclass(frozen=True)
@@ -85,13 +69,14 @@ class Known:
 
 def known(adapter: ModelAdapter, rows: Sequence[PromptRow], reads: Sequence[Read | None]) -> Known | None:
     """What has been read of the prompts of a batch; None where nothing has, of one of them or of an image in it."""
-    if any(read is None or read.row.images is not row.images for row, read in zip(rows, reads, strict=True)):
+    if not rows or any(
+        read is None or read.row.images is not row.images for row, read in zip(rows, reads, strict=True)
+    ):
         return None
     longest = max(len(row.ids) for row in rows)
     # the last token is fed in any case: it predicts the first of every branch
-    fed = max(
-        len(row.ids) - len(commonprefix([row.ids[:-1], read.row.ids])) for row, read in zip(rows, reads, strict=True)
-    )
+    shared = [len(commonprefix([row.ids[:-1], read.row.ids])) for row, read in zip(rows, reads, strict=True)]
+    fed = max(len(row.ids) - length for row, length in zip(rows, shared, strict=True))
     if fed >= longest or any(token in adapter.placeholder_ids for row in rows for token in row.ids[-fed:]):
         return None
     cache = BranchCache()

@@ -17,14 +17,15 @@ from vlrlcd.ranking.signal import signal_strength
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one group: loss without KL, KL, the largest gap of sampling to training log-probs, log q by candidate, and in
-    how many pieces it was learned from."""
+    """Of one group: loss without KL, KL, the largest gap of sampling to training log-probs, log q by candidate, in how
+    many pieces it was learned from, and whether attention was dense, under a mask, and not branch by branch."""
 
     loss: float
     kl: float
     logp_gap: float
     log_q_K: Tensor
     pieces: int
+    dense: bool
 
 
 def group_record(group: Group, ranking: Ranking, row: int, outcome: Outcome, step: int) -> dict:
@@ -56,6 +57,7 @@ def group_record(group: Group, ranking: Ranking, row: int, outcome: Outcome, ste
         "kl": outcome.kl,
         "logp_gap": outcome.logp_gap,
         "pieces": outcome.pieces,
+        "dense": outcome.dense,
         "effective_k_d": effective_size(log_d_K[None]).item(),
         "effective_k_q": effective_size(log_q_K[None]).item(),
         "candidates": [
@@ -96,6 +98,7 @@ def preference_figures(records: list[dict], beta: float) -> dict[str, float | No
         "distinct_share": len(candidates) / drawn,
         "drawn": drawn,
         "split_share": fmean(record["pieces"] > 1 for record in records),
+        "dense_share": fmean(record["dense"] for record in records),
         **signal_strength(sampled),
     }
 

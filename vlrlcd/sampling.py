@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_adapters import ModelAdapter, Prefix, PromptBatch, Tokens
+from model_adapters import BranchLayout, ModelAdapter, Prefix, PromptBatch
+from vlrlcd.branch_cache import BranchCache
 from vlrlcd.draws import generator, pick
 from vlrlcd.head import allowed_logprobs
-from vlrlcd.reading import Kept, read_prefixes
+from vlrlcd.prefix_branches import Tokens
 
 _PAD, _PREFIX = -2, -1
 
@@ -44,6 +45,24 @@ def uniforms(seed: int, step: int, prompt_ids: Sequence[str], settings: Sampling
     return np.array([[generator(*key).random(settings.max_new_tokens) for key in row] for row in keys])
 
 
+@dataclass
+class Start:
+    """B prefixes that the decoder has read, their keys and values, and the log-probs of every answer's first token."""
+
+    prefix: Prefix
+    cache: BranchCache
+    logprobs_BV: Tensor
+
+
+def read_prefixes(adapter: ModelAdapter, batch: PromptBatch) -> Start:
+    """Every prefix enters the cache once, whatever K is."""
+    prefix, cache = adapter.embed(batch), BranchCache()
+    layout = BranchLayout.of_prefixes(batch.mask_BP, batch.padded)
+    inputs = prefix.embeds_BPH, prefix.positions, layout.prefix_sees_PP
+    hidden_BPH = adapter.decode_states(*inputs, cache, prefix, layout)
+    return Start(prefix, cache, allowed_logprobs(adapter, hidden_BPH[:, -1]))
+
+
 @torch.no_grad()
 def sample(
     adapter: ModelAdapter,
@@ -51,7 +70,6 @@ def sample(
     settings: SamplingSettings,
     uniforms_BKT: np.ndarray,
     goes_on: Callable[[bool], bool] = bool,
-    kept: Kept | None = None,
 ) -> list[list[Draw]]:
     """Draws `settings.branches` answers for every row of the batch.
 
@@ -64,11 +82,8 @@ def sample(
         uniforms_BKT: a number in [0, 1) for every token that may be drawn.
         goes_on: whether there is another step, given whether a branch of this process is unfinished; collective
             where a step is.
-        kept: takes what is read of the prompts.
     """
     start = read_prefixes(adapter, batch)
-    if kept:
-        kept.take(start)
     prefix, cache = start.prefix, start.cache
     B, K, _ = uniforms_BKT.shape
     draws = [[Draw() for _ in range(K)] for _ in range(B)]

@@ -16,8 +16,7 @@ from model_adapters import ModelAdapter, Prefix, PromptRow
 from vlrlcd.branch_cache import BranchCache
 from vlrlcd.draws import pick
 from vlrlcd.head import allowed_logprobs
-from vlrlcd.reading import Kept, Start, read_prefixes
-from vlrlcd.sampling import Draw, SamplingSettings
+from vlrlcd.sampling import Draw, SamplingSettings, Start, read_prefixes
 
 SEGMENT = 128
 """Tokens of an answer that the cache gets room for at a time; with more room the step is captured anew."""
@@ -29,12 +28,7 @@ ALIGNED = 8
 
 @torch.no_grad()
 def sample(
-    adapter: ModelAdapter,
-    rows: Sequence[PromptRow],
-    settings: SamplingSettings,
-    uniforms_BKT: np.ndarray,
-    width: int,
-    kept: Kept | None = None,
+    adapter: ModelAdapter, rows: Sequence[PromptRow], settings: SamplingSettings, uniforms_BKT: np.ndarray, width: int
 ) -> list[list[Draw]]:
     """As `sampling.sample`, the same draws from the same numbers.
 
@@ -44,9 +38,8 @@ def sample(
         settings: K branches and how they are drawn.
         uniforms_BKT: a number in [0, 1) for every token that may be drawn.
         width: prompts written at a time.
-        kept: takes what is read of the prompts, in their order.
     """
-    stream = _Stream(adapter, rows, settings, uniforms_BKT, min(width, len(rows)), kept)
+    stream = _Stream(adapter, rows, settings, uniforms_BKT, min(width, len(rows)))
     try:
         while stream.fill():
             stream.run()
@@ -65,8 +58,7 @@ class _Stream:
         step_W: tokens of each answer drawn so far.
     """
 
-    def __init__(self, adapter, rows, settings, uniforms_BKT, width, kept):
-        self.kept = kept
+    def __init__(self, adapter, rows, settings, uniforms_BKT, width):
         self.adapter, self.rows, self.settings, self.uniforms_BKT = adapter, rows, settings, uniforms_BKT
         self.device = adapter.model.get_input_embeddings().weight.device
         self.drawn: list[list[Draw]] = [[] for _ in rows]
@@ -111,8 +103,6 @@ class _Stream:
         prompts, self.waiting = self.waiting[: len(places)], self.waiting[len(places) :]
         batch = self.adapter.collate([self.rows[prompt] for prompt in prompts]).to(self.device)
         start, index = read_prefixes(self.adapter, batch), torch.tensor(places, device=self.device)
-        if self.kept:
-            self.kept.take(start)
         self._keep_prefixes(start, index)
         for place, prompt in zip(places, prompts, strict=True):
             self.prompt_W[place] = prompt

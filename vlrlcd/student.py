@@ -17,7 +17,7 @@ from vlrlcd.errors import UserError
 from vlrlcd.head import allowed_logprobs, logps_and_kl, token_logps
 from vlrlcd.lora import fuse_lora
 from vlrlcd.prefix_branches import Branches, predicting_states
-from vlrlcd.reading import Known
+from vlrlcd.reading import Kept, Known
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -157,21 +157,24 @@ class Student(nn.Module):
         return self.value_head(hidden_NH.detach().to(self.value_head.weight.dtype))[:, 0].float()
 
     @torch.no_grad()
-    def reference_states(self, batch: PromptBatch, branches: Branches) -> tuple[Tensor, Tensor]:
-        """p_sft's hidden states `[N, H]` and log-probs `[N]` at every branch token."""
-        return self._states(batch, branches, frozen=True)
+    def reference_states(
+        self, batch: PromptBatch, branches: Branches, known: Known | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """p_sft's hidden states `[N, H]` and log-probs `[N]` at every branch token, given what it has read already."""
+        return self._states(batch, branches, True, known)
 
     @torch.no_grad()
-    def score_logps(self, batch: PromptBatch, branches: Branches, frozen: bool, known: Known | None = None) -> Tensor:
-        """Log-probs `[N]` without gradient, under p_sft or the student, given what it has read of the prompts."""
-        return self._states(batch, branches, frozen, known)[1]
+    def score_logps(self, batch: PromptBatch, branches: Branches, frozen: bool, kept: Kept | None = None) -> Tensor:
+        """Log-probs `[N]` without gradient, under p_sft or the student."""
+        return self._states(batch, branches, frozen, None, kept)[1]
 
     @torch.no_grad()
-    def score_last(self, batch: PromptBatch, branches: Branches, frozen: bool, known: Known | None = None) -> Tensor:
+    def score_last(self, batch: PromptBatch, branches: Branches, frozen: bool, kept: Kept | None = None) -> Tensor:
         """Log-probs over the vocabulary at the last place of every branch, `[G, V]`."""
         with self._weights(frozen) as adapter:
             last_G = branches.lengths_G.cumsum(0) - 1
-            return allowed_logprobs(adapter, predicting_states(adapter, batch, branches, known)[last_G])
+            hidden_NH = predicting_states(adapter, batch, branches, kept=kept)
+            return allowed_logprobs(adapter, hidden_NH[last_G])
 
     def last_logprobs(self, batch: PromptBatch, branches: Branches) -> Tensor:
         """As `score_last`, under the student and with gradient."""
@@ -179,11 +182,9 @@ class Student(nn.Module):
             last_G = branches.lengths_G.cumsum(0) - 1
             return allowed_logprobs(self.adapter, predicting_states(self.adapter, batch, branches)[last_G])
 
-    def _states(
-        self, batch: PromptBatch, branches: Branches, frozen: bool, known: Known | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def _states(self, batch: PromptBatch, branches: Branches, frozen: bool, *reading) -> tuple[Tensor, Tensor]:
         with self._weights(frozen) as adapter:
-            hidden_NH = predicting_states(adapter, batch, branches, known)
+            hidden_NH = predicting_states(adapter, batch, branches, *reading)
             return hidden_NH, token_logps(adapter, hidden_NH, branches.target_N)
 
     @contextmanager

@@ -6,7 +6,8 @@ import torch
 from model_adapters.llava import LlavaAdapter
 from tests.run.bench import Bench
 from tests.run.jobs import ROOT, config_of, largest_gap
-from vlrlcd import head
+from vlrlcd import head, prefix_branches
+from vlrlcd.engine import Engine
 
 EIGHT = {"stage1.prompts_per_step": 8, "stage2.prompts_per_step": 8, "stage2.learning_rate": 3e-4, "engine.warmup": 0}
 STAGES = ["stage1", "stage2"]
@@ -124,12 +125,45 @@ def calls_of(monkeypatch, method):
     return calls
 
 
-@pytest.mark.parametrize(("tuning", "times"), [("lora", 1), ("full", 4)])
-def test_where_nothing_that_sees_trains_the_tower_runs_once_a_step(bench, monkeypatch, tuning, times):
-    """Otherwise once a pass: to sample, to rank, under p_sft, to learn."""
-    one, looks = bench(model__tuning=tuning, ranking__probe_every=0), calls_of(monkeypatch, "image_features")
+@pytest.mark.parametrize(
+    ("tuning", "tower", "times"), [("lora", "default", 1), ("full", "default", 1), ("full", "full", 3)]
+)
+def test_a_frozen_tower_runs_once_a_step(bench, monkeypatch, tuning, tower, times):
+    """Otherwise to sample, to rank, and to learn; as the reference p_sft goes on from what it has read to rank."""
+    one = bench(model__tuning=tuning, model__vision_tower=tower, ranking__probe_every=0)
+    looks = calls_of(monkeypatch, "image_features")
     one.gradient()
     assert len(looks) == times
+
+
+@pytest.mark.parametrize("tokens", [0, 60])
+def test_what_p_sft_has_read_is_fed_once_and_changes_nothing(bench, monkeypatch, tokens):
+    found = []
+    for once in (True, False):
+        monkeypatch.setattr(Engine, "may_differ", once)
+        one = bench(engine__tokens_per_pass=tokens, ranking__probe_every=0)
+        preference, groups = one.preference(), one.groups()
+        preference.draw(groups, 0)
+        preference.rank(groups, 0)
+        assert all(bool(group.read) == once for group in groups)
+        fed = calls_of(monkeypatch, "embed")
+        done = preference.learn(groups, 0)
+        assert not any(group.read for group in groups)
+        # the prompts once more under p_sft, and under the student once, or twice where a group does not fit
+        found.append((len(fed), done.figures, one.gradients()))
+    (less, figures, gradients), (more, wanted, others) = found
+    assert less < more
+    assert figures == pytest.approx(wanted, abs=1e-5)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, others[name], atol=1e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize("less", [True, False])
+def test_which_attention_was_chosen_is_logged(bench, monkeypatch, less):
+    monkeypatch.setattr(prefix_branches, "costs_less", lambda *sizes: less)
+    done = bench(ranking__probe_every=0).gradient()
+    assert done.figures["dense_share"] == float(not less)
+    assert {record["dense"] for record in done.samples} == {not less}
 
 
 def test_no_pass_over_the_answers_makes_more_logits_than_a_chunk(bench, monkeypatch):

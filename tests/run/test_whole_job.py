@@ -23,9 +23,9 @@ STAGE2 = STAGE1 | {
         "truncated_share",
         "mean_length",
     ),
-    *("distinct_share", "drawn", "split_share", "auc", "auc_pooled", "spearman", "candidate_accuracy"),
+    *("distinct_share", "drawn", "split_share", "dense_share", "auc", "auc_pooled", "spearman", "candidate_accuracy"),
 }
-PHASES = {"stage1": {"load", "train", "optimise"}, "stage2": {"load", "sample", "rank", "train", "optimise"}}
+PHASES = {"stage1": {"load", "train", "optimise"}, "stage2": {"load", "look", "sample", "rank", "train", "optimise"}}
 MEASURED = {
     *("accuracy", "unreadable", "majority", "direct_answer", "direct_answer_normalised"),
     *("rouge_l", "bleu", "chrf", "tokens", "characters", "truncated"),

@@ -21,7 +21,6 @@ from vlrlcd.engine.schedule import learning_rate_at
 from vlrlcd.engine.settings import deepspeed_settings, zero_stage
 from vlrlcd.errors import UserError
 from vlrlcd.processes import ranks
-from vlrlcd.reading import Kept
 from vlrlcd.student import Student
 
 
@@ -62,6 +61,11 @@ class Engine:
     def device(self) -> torch.device:
         return torch.device(self._engine.device)
 
+    @property
+    def may_differ(self) -> bool:
+        """Whether processes may run passes of different modules: not where every module gathers its weights."""
+        return not self._sharded
+
     def run(self, work: str, *inputs) -> Any:
         """One pass through the wrapped module: a method of `Student` by name; tensors move to the device."""
         moved = [value.to(self.device) if hasattr(value, "to") else value for value in inputs]
@@ -76,20 +80,15 @@ class Engine:
         else:
             yield
 
-    @property
-    def reads_once(self) -> bool:
-        """Whether processes may differ in what they read again: not where every module is collective."""
-        return not self._sharded
-
-    def sample(self, rows: list[PromptRow], settings, uniforms_BKT, width: int, kept: Kept | None = None) -> list:
+    def sample(self, rows: list[PromptRow], settings, uniforms_BKT, width: int) -> list:
         """K draws per row, `width` rows at a time, see `sampling.sample` and `static_sampling.sample`; inside
         `rollout`."""
         if self._static:
-            return self.run("sample_static", rows, settings, uniforms_BKT, width, kept)
+            return self.run("sample_static", rows, settings, uniforms_BKT, width)
         goes_on, drawn = ranks.any_of if self._in_step else bool, []
         for start in range(0, len(rows), width):
             batch = self.adapter.collate(rows[start : start + width])
-            drawn += self.run("sample", batch, settings, uniforms_BKT[start : start + width], goes_on, kept)
+            drawn += self.run("sample", batch, settings, uniforms_BKT[start : start + width], goes_on)
         return drawn
 
     def backward(self, loss: Tensor, last: bool) -> None:

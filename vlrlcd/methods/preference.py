@@ -1,5 +1,7 @@
 """A step of stage II: draw, rank, and the gradient of mean loss over rankable groups plus beta times the mean KL."""
 
+from dataclasses import replace
+
 from vlrlcd.clock import Clock
 from vlrlcd.config import Config
 from vlrlcd.engine import Engine
@@ -36,16 +38,14 @@ class Preference:
             with self.clock("look"):
                 look(self.engine, self.config, groups)
         with self.clock("sample"):
-            supervision = self.method.supervision
-            draws, again = supervision.draws(self.config.sampling), supervision.reads_again(self.config.ranking)
-            sample_candidates(self.engine, self.config, groups, step, draws, keep=again)
+            draws = self.method.supervision.draws(self.config.sampling)
+            sample_candidates(self.engine, self.config, groups, step, draws)
 
     def rank(self, groups: list[Group], step: int) -> None:
         """The ranking of candidates that are there."""
         with self.clock("rank"):
-            self.ranking = self.method.supervision.rank(self.engine, self.ranker, groups, self.scale, step)
-            for group in groups:
-                group.read = None
+            ranker = replace(self.ranker, keeps=self.engine.may_differ)
+            self.ranking = self.method.supervision.rank(self.engine, ranker, groups, self.scale, step)
             self.gradient = RolloutGradient(self.engine, self.config, self.method.objective, groups, self.ranking)
         self._probe(groups, step)
 

@@ -4,7 +4,6 @@ from vlrlcd.config import Config
 from vlrlcd.engine import Engine
 from vlrlcd.group import Group, fold
 from vlrlcd.passes import in_order
-from vlrlcd.reading import Kept, Read
 from vlrlcd.sampling import SamplingSettings, uniforms
 
 
@@ -17,18 +16,12 @@ def look(engine: Engine, config: Config, groups: list[Group]) -> None:
             group.row = row
 
 
-def sample_candidates(
-    engine: Engine, config: Config, groups: list[Group], step: int | str, draws: int, keep: bool = False
-) -> None:
-    """Fills `group.candidates` with so many of the student's own answers, and `group.read` where that is to be kept."""
-    kept = Kept() if keep and engine.reads_once else None
+def sample_candidates(engine: Engine, config: Config, groups: list[Group], step: int | str, draws: int) -> None:
+    """Fills `group.candidates` with so many of the student's own answers."""
     wanted = config.sampling
     settings = SamplingSettings(draws, wanted.max_new_tokens, wanted.temperature, wanted.top_p)
     drawn = uniforms(config.run.seed, step, [group.example.id for group in groups], settings)
     with engine.rollout():
-        found = engine.sample([group.row for group in groups], settings, drawn, config.engine.prompts_per_pass, kept)
+        found = engine.sample([group.row for group in groups], settings, drawn, config.engine.prompts_per_pass)
     for group, own in zip(groups, found, strict=True):
         group.candidates = fold(own, engine.adapter.chat.decode, group.judge)
-    if kept:
-        for group, prompt in zip(groups, kept.prompts, strict=True):
-            group.read = Read(group.row, prompt) if prompt else None

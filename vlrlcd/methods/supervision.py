@@ -39,10 +39,6 @@ class Supervision:
         """Answers drawn per prompt."""
         return sampling.candidates if self.draws_all else 1
 
-    def reads_again(self, ranking: RankingConfig) -> bool:
-        """Whether a prompt is ranked under the weights that have just read it."""
-        return self.scorer is not None and ranking.evaluator != "frozen" and ranking.control != "oracle"
-
 
 def _own_verdict(engine: Engine, ranker: Ranker, groups: list[Group], scale: Scale, step: int) -> Ranking:
     """r is the student's verdict on its one answer, no reference shown; every answer has something to learn from."""

@@ -16,18 +16,24 @@ from vlrlcd.passes import PassLimit, packed, size_of
 from vlrlcd.prefix_branches import pack
 from vlrlcd.ranking.distribution import Scale, label_distribution, tied
 from vlrlcd.ranking.scorers import SCORERS, mean_logps
-from vlrlcd.reading import known
+from vlrlcd.reading import Kept, Read
 
 
 @dataclass(frozen=True)
 class Ranker:
-    """Everything that a ranking depends on besides the groups and the scale; `judge` where a method asks one."""
+    """Everything that a ranking depends on besides the groups and the scale.
+
+    Attributes:
+        judge: where a method asks one.
+        keeps: groups keep what p_sft reads of their prompts.
+    """
 
     templates: Templates
     settings: RankingConfig
     seed: int
     limit: PassLimit
     judge: Judge | None = None
+    keeps: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,19 +110,20 @@ def score(engine: Engine, ranker: Ranker, groups: list[Group], scorer_name: str)
     """Scores of the candidates `[B, K]` and of the anchor `[B]`, float32 on the CPU."""
     scorer, adapter = SCORERS[scorer_name], engine.adapter
     frozen = ranker.settings.evaluator == "frozen"
-    reads = [None if frozen else group.read for group in groups]
+    kept = Kept() if frozen and ranker.keeps else None
     prompts = [scorer.layout(adapter, ranker.templates, group) for group in groups]
     per_branch: list[Tensor] = [torch.empty(0)] * len(groups)
     for part in packed([size_of(prompt.row.ids, prompt.branches) for prompt in prompts], ranker.limit):
         batch = adapter.collate([prompts[i].row for i in part])
         branches = pack([prompts[i].branches for i in part])
-        given = batch, branches, frozen, known(adapter, [prompts[i].row for i in part], [reads[i] for i in part])
         if scorer.reading is None:
-            scores_G = mean_logps(engine.run("score_logps", *given).cpu(), branches)
+            scores_G = mean_logps(engine.run("score_logps", batch, branches, frozen, kept).cpu(), branches)
         else:
-            scores_G = scorer.reading(adapter)(engine.run("score_last", *given)).cpu()
+            scores_G = scorer.reading(adapter)(engine.run("score_last", batch, branches, frozen, kept)).cpu()
         for i, own in zip(part, scores_G.split([len(prompts[i].branches) for i in part]), strict=True):
             per_branch[i] = own
+        for i, keys_values in zip(part, kept.prompts[-len(part) :] if kept else [], strict=False):
+            groups[i].read = Read(prompts[i].row, keys_values) if keys_values else None
     g_G = torch.cat([scores[:-1] for scores in per_branch])
     return padded(g_G, groups, 0.0), torch.stack([scores[-1] for scores in per_branch])
 

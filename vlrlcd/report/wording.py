@@ -125,6 +125,10 @@ CURVES = {
     "tied_share": ("Tied groups", "Share of groups in which all candidates score the same: nothing to rank."),
     "truncated_share": ("Cut-off answers", "Share of candidates that reached the token limit."),
     "distinct_share": ("Distinct candidates", "Share of the drawn answers that differ from each other."),
+    "dense_share": (
+        "Groups under a mask",
+        "Share of groups whose attention went under one dense mask, and not branch by branch, for having fewer pairs.",
+    ),
     "split_share": ("Groups in pieces", "Share of groups with more tokens than engine.tokens_per_pass."),
     "auc_pooled": ("AUC over all groups", "As above, with the candidates of all groups in one pool."),
     "spearman": ("Rank correlation", "Spearman, of a candidate's margin with its being right."),
