@@ -104,17 +104,21 @@ def costs_less(prefix: int, fed: int, branches: int, longest: int, packed: int) 
     return fed * prefix + branches * longest * (prefix + longest) < (fed + packed) * (prefix + packed)
 
 
-def branch_layout(batch: PromptBatch, branches: Branches, fed: int, bytes_a_token: int) -> BranchLayout | None:
+def branch_layout(adapter: ModelAdapter, batch: PromptBatch, branches: Branches, fed: int) -> BranchLayout | None:
     """What attention can go by in the place of the tree mask, where that costs less and its copies are not too many.
 
     Args:
+        adapter: of a family whose attention goes by layouts, or there is none.
         batch: the prefixes.
         branches: theirs.
         fed: tokens of the prefixes that are fed, the last ones; others are known.
-        bytes_a_token: of the keys and values of one token in one layer, every head counted.
     """
     P, S, (B, K, T) = batch.ids_BP.shape[1], branches.ids_BS.shape[1], branches.place_BKT.shape
-    if not S or not costs_less(P, fed, K, T, S) or B * K * (P + T) * bytes_a_token > COPIED_BYTES:
+    if not (adapter.takes_layouts and S and costs_less(P, fed, K, T, S)):
+        return None
+    # keys and values of a layer, every head counted
+    copied = 2 * B * K * (P + T) * adapter.config.get_text_config().hidden_size * adapter.model.dtype.itemsize
+    if copied > COPIED_BYTES:
         return None
     return BranchLayout(batch.mask_BP, batch.padded, branches.place_BKT, branches.branch_BS, branches.depth_BS)
 
@@ -140,8 +144,8 @@ def predicting_states(
     embeds_BLH = torch.cat([prefix.embeds_BPH, adapter.embed_tokens(branches.ids_BS)], dim=1)
     behind = adapter.branch_positions(prefix, branches.depth_BS)
     positions = torch.cat([prefix.positions[..., P - fed :], behind], dim=-1)
-    layout = branch_layout(batch, branches, fed, 2 * embeds_BLH[0, 0].nbytes)
-    mask = tree_mask(prefix.mask_BP, branches)[:, :, P - fed :]
+    layout = branch_layout(adapter, batch, branches, fed)
+    mask = None if layout else tree_mask(prefix.mask_BP, branches)[:, :, P - fed :]
     cache = known.cache if known else BranchCache() if kept else None
     hidden_BLH = adapter.decode_states(embeds_BLH, positions, mask, cache, prefix, layout)
     if kept:

@@ -21,7 +21,7 @@ from vlrlcd.trainer import train
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["vlrlcd.trainer"])
 START_UP, BETWEEN = "start-up", "between phases"
-IN_STEPS = ("load", "warm up", "sample", "rank", "probe", "train", "optimise", "save")
+IN_STEPS = ("load", "warm up", "look", "sample", "rank", "probe", "train", "optimise", "save")
 PHASES = (START_UP, BETWEEN, "start", "evaluate", "calibrate", *IN_STEPS)
 BEGINNING = {"stage": "stage1", "step": 0, "tag": None}
 POLL_S, LONGEST_S = 0.0002, 600

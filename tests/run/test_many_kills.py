@@ -38,7 +38,7 @@ FINISHED = "ended before its kill"
 IN_BOTH = {"start", "evaluate", "train", "optimise", "save", "checkpoint half written", "export half written"}
 AIMED_AT = {
     *(f"stage1, {phase}" for phase in {START_UP, "warm up", *IN_BOTH}),
-    *(f"stage2, {phase}" for phase in {"calibrate", "sample", "rank", "probe", "last evaluate", *IN_BOTH}),
+    *(f"stage2, {phase}" for phase in {"calibrate", "look", "sample", "rank", "probe", "last evaluate", *IN_BOTH}),
     "done, between phases",
 }
 FEWEST = 15

@@ -90,10 +90,9 @@ class RolloutGradient:
             answers = [[c.tokens for c in group.candidates[p.start : p.stop]] for p, group in pieces_of]
             inputs = self.engine.adapter.collate(rows), pack(answers)
             read = known(self.engine.adapter, rows, [group.read for group in groups])
-            states_NH, logps_N = self.engine.run("reference_states", *inputs, read)
             self._inputs.append(inputs)
-            self._reference.append((states_NH, logps_N))
-            if not branch_layout(*inputs, inputs[0].ids_BP.shape[1], 2 * states_NH[0].nbytes):
+            self._reference.append(self.engine.run("reference_states", *inputs, read))
+            if not branch_layout(self.engine.adapter, *inputs, fed=inputs[0].ids_BP.shape[1]):
                 self._dense.update(piece.group for piece in part)
         for group in self.groups:
             group.read = None
