@@ -117,7 +117,7 @@ class VisionAdapter(ModelAdapter):
         return []
 
     def _handed_over(self, images: dict[str, Tensor]) -> list[Tensor]:
-        """What the tower hands to each of the `projectors` for the family's tensors, `[states, D]`."""
+        """What the tower hands to each of the `projectors` for the family's tensors, `[places, states of each, D]`."""
         found: dict[nn.Module, Tensor] = {}
 
         def numbered(projector: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ class VisionAdapter(ModelAdapter):
             for hook in hooks:
                 hook.remove()
         handed = [found[projector].unflatten(0, (len(order), -1)) for projector, order in zip(self.projectors, orders)]
-        return [states[order].flatten(0, 1) for states, order in zip(handed, orders, strict=True)]
+        return [states[order] for states, order in zip(handed, orders, strict=True)]
 
     def look(self, batch: PromptBatch, projected: bool = True) -> dict[str, Tensor]:
         """What can stand in the rows of a batch in the place of their pixels; without places where none has an image.
@@ -152,12 +152,14 @@ class VisionAdapter(ModelAdapter):
     def seen(self, rows: list[PromptRow], found: dict[str, Tensor]) -> list[PromptRow]:
         """The rows of a batch with what `look` found in the place of their pixels: the tower runs for them no more."""
         places = [sum(row.ids.count(token) for token in self.placeholder_ids) for row in rows]
-        split = {name: each.split(_shares(len(each), places)) for name, each in found.items()}
-        own = [{name: parts[b] for name, parts in split.items()} for b in range(len(rows))]
-        return [replace(row, images=_sizes(row) | _standing(mine)) for row, mine in zip(rows, own, strict=True)]
+        split = zip(*(each.split(places) for each in found.values()), strict=True)
+        own = [dict(zip(found, parts, strict=True)) for parts in split]
+        return [replace(row, images=_sizes(row) | mine) for row, mine in zip(rows, own, strict=True)]
 
     def _projected(self, handed: list[Tensor]) -> list[Tensor]:
-        return [projector(states) for projector, states in zip(self.projectors, handed, strict=True)]
+        # of no image a place of zeros: the projector runs in every process, or in none
+        some = [states if len(states) else states.new_zeros(1, *states.shape[1:]) for states in handed]
+        return [projector(states.flatten(0, 1)) for projector, states in zip(self.projectors, some, strict=True)]
 
     def _features(self, batch: PromptBatch) -> list[Tensor]:
         if known := [value for name, value in batch.images.items() if name.startswith(SEEN)]:
@@ -172,7 +174,7 @@ class VisionAdapter(ModelAdapter):
         return {name: _like(value, batch.ids_BP.device, weight.dtype) for name, value in tensors}
 
     def _check_places(self, features_NH: Tensor, batch: PromptBatch) -> None:
-        if batch.images and len(features_NH) != batch.places:
+        if not _imageless(batch) and len(features_NH) != batch.places:
             raise AdapterError(
                 f"{type(self).__name__}: the tower gives {len(features_NH)} features for {batch.places} places of "
                 "images; image_ids must count as the processor does."
@@ -182,7 +184,7 @@ class VisionAdapter(ModelAdapter):
         embeds_BPH = self.embed_tokens(batch.ids_BP)
         features_NH, *deep = self._features(batch)
         self._check_places(features_NH, batch)
-        if batch.images:
+        if not _imageless(batch):
             is_image_BP = torch.isin(batch.ids_BP, batch.ids_BP.new_tensor(self.placeholder_ids))
             embeds_BPH = embeds_BPH.masked_scatter(is_image_BP[..., None], features_NH.to(embeds_BPH.dtype))
         else:
@@ -200,11 +202,6 @@ def _sizes(row: PromptRow) -> dict[str, Tensor]:
     return {name: value for name, value in row.images.items() if not value.is_floating_point()}
 
 
-def _shares(states: int, places: list[int]) -> list[int]:
-    """How many of all states belong to each row."""
-    return [states * own // max(1, sum(places)) for own in places]
-
-
-def _standing(found: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What a row keeps: features even of no image, so that no tower runs for it, but nothing for a projector to do."""
-    return {name: each for name, each in found.items() if len(each) or name.startswith(SEEN)}
+def _imageless(batch: PromptBatch) -> bool:
+    """Whether tower and projector, or the projector alone, run for the sake of other processes and not of an image."""
+    return not batch.images or (not batch.places and f"{HANDED}0" in batch.images)
