@@ -11,7 +11,7 @@ from model_adapters.causal_blocks import Block, blocks
 
 @dataclass(frozen=True)
 class BranchLayout:
-    """Which of the tokens of a row, the last P or fewer of its prefix and S behind it, stand where in its branches.
+    """Which of the tokens of a row, the last of its P of the prefix and S behind them, stand where in its branches.
 
     Attributes:
         prefix_mask_BP: bool, False where padding stands.
@@ -72,15 +72,14 @@ class BranchLayout:
 
     def cut(self, states_BhL: Tensor) -> tuple[Tensor, Tensor]:
         """`[B, heads, L]` or `[B, heads, L, D]` of prefix and branches to those of each."""
-        prefix = states_BhL.shape[2] - self.branch_BS.shape[1]
-        return states_BhL[:, :, :prefix], states_BhL[:, :, prefix:]
+        return states_BhL.tensor_split((states_BhL.shape[2] - self.branch_BS.shape[1],), dim=2)
 
     def spread(self, states_BhLD: Tensor) -> Tensor:
         """The branch tokens, the last S of each row, as rows: `[B, heads, L, D]` to `[B, K, heads, T, D]`."""
         (_, h, L, D), (B, K, T) = states_BhLD.shape, self.place_BKT.shape
-        first_B11 = torch.arange(1, B + 1, device=self.place_BKT.device)[:, None, None] * L - self.branch_BS.shape[1]
-        token_N = (first_B11 + self.place_BKT.clamp(min=0)).flatten()
-        flat = states_BhLD.transpose(1, 2).reshape(-1, h * D).index_select(0, token_N)
+        first_B = torch.arange(1, B + 1, device=self.place_BKT.device) * L - self.branch_BS.shape[1]
+        flat = states_BhLD.transpose(1, 2).reshape(-1, h * D)
+        flat = flat.index_select(0, (first_B[:, None, None] + self.place_BKT.clamp(min=0)).flatten())
         return flat.view(B, K, T, h, D).transpose(2, 3)
 
     def gather(self, states_NhTD: Tensor) -> Tensor:
