@@ -85,7 +85,7 @@ def computed(found: dict) -> float:
 
 
 def predicted(found: dict) -> float:
-    return found["counts"]["learning"] + 2 * found["counts"]["scoring"]
+    return sum(found["counts"][name] for name in ("learning", "rank", "reference"))
 
 
 if __name__ == "__main__":

@@ -46,30 +46,36 @@ class Counts:
     the image tower left out; what is recomputed counts once."""
 
     learning: float
-    scoring: float
+    rank: float
+    reference: float
     decoding_bytes: float
 
 
 def count(workload: Workload, prompt_tokens: int, anchor_tokens: int) -> Counts:
     d, P, K, R = workload.decoder, prompt_tokens, workload.candidates, workload.answer_tokens
     weights, head = decoder_weights(d), d["vocab_size"] * d["hidden_size"]
-    fed, seen = P + K * (R - 1), attention(workload, P)
+    answers, prefix_pairs, answer_pairs = K * (R - 1), *pairs(workload, P)
+    a_pair = 4 * d["num_hidden_layers"] * d["hidden_size"]
+    seen = a_pair * (prefix_pairs + answer_pairs)
     # an input's gradient costs what the forward pass costs, a weight's as much again where weights train
     passes = 2 if workload.tuning == "lora" else 3
     # p_sft's logits, for the KL, without gradient
-    learning = passes * 2 * (weights * fed + head * K * R) + 3 * seen + 2 * head * K * R
-    scoring = 2 * weights * (fed + anchor_tokens) + seen + 2 * head * (K * R + anchor_tokens)
+    learning = passes * 2 * (weights * (P + answers) + head * K * R) + 3 * seen + 2 * head * K * R
+    rank = 2 * weights * (P + answers + anchor_tokens) + seen + 2 * head * (K * R + anchor_tokens)
+    # in float32 the prefix is known from ranking
+    read_again, seen_again = (1, 0) if workload.dtype == "float32" else (P, a_pair * prefix_pairs)
+    reference = 2 * weights * (read_again + answers) + seen_again + a_pair * answer_pairs + 2 * head * K * R
     size = torch.finfo(getattr(torch, workload.dtype)).bits // 8
     key_values = 2 * d["num_hidden_layers"] * d["num_key_value_heads"] * (d["hidden_size"] // d["num_attention_heads"])
     kept = sum(key_values * workload.prompts * (P + K * step) for step in range(1, R))
-    return Counts(workload.prompts * learning, workload.prompts * scoring, size * ((R - 1) * (weights + head) + kept))
+    computed = (workload.prompts * operations for operations in (learning, rank, reference))
+    return Counts(*computed, size * ((R - 1) * (weights + head) + kept))
 
 
-def attention(workload: Workload, prompt_tokens: int) -> float:
-    """Operations of one prompt's forward pass over the pairs that are seen."""
-    d, P, K, R = workload.decoder, prompt_tokens, workload.candidates, workload.answer_tokens
-    pairs = P * P / 2 + K * (R - 1) * (P + R / 2)
-    return 4 * d["num_hidden_layers"] * d["hidden_size"] * pairs
+def pairs(workload: Workload, prompt_tokens: int) -> tuple[float, float]:
+    """Pairs of tokens of one prompt, within the prefix and of the answers, of which one may see the other."""
+    P, K, R = prompt_tokens, workload.candidates, workload.answer_tokens
+    return P * P / 2, K * (R - 1) * (P + R / 2)
 
 
 def decoder_weights(d: dict) -> float:

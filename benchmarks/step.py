@@ -34,7 +34,6 @@ CHANGEABLE = ("prompts", "candidates", "answer_tokens", "text_tokens", "side", "
 PHASES = ("encode", "vision", "sample", "rank", "reference", "forward", "backward", "optimise")
 SEAMS = 2
 TURNS = ("ours", "trl", "ours")
-NO_SECONDS = ("peak", "products")
 
 
 def main() -> None:
@@ -168,7 +167,7 @@ def lines(found: dict) -> list[str]:
         for name, seconds in found[side].items():
             if name == "peak":
                 table.append(f"| {side}, peak memory | {seconds / 2**20:,.0f} MiB | |")
-            elif name not in NO_SECONDS:
+            elif name != "products":
                 share = limit_of(name, found) if side == "ours" else ""
                 table.append(f"| {side}, {name} | {spread(seconds)} | {share} |")
     if "ours" in found and "trl" in found:
@@ -185,7 +184,7 @@ def limit_of(name: str, found: dict) -> str:
     if name == "sample":
         return f"{100 * counts.decoding_bytes / found['bandwidth'] / statistics.median(ours[name]):.0f} % of the copies"
     if name in ("rank", "reference"):
-        return f"{100 * counts.scoring / rate / statistics.median(ours[name]):.0f} % of the products"
+        return f"{100 * getattr(counts, name) / rate / statistics.median(ours[name]):.0f} % of the products"
     if name == "backward":
         both = [one + other for one, other in zip(ours["forward"], ours["backward"], strict=True)]
         share = counts.learning / rate / statistics.median(both)

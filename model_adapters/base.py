@@ -36,8 +36,8 @@ class PromptRow:
 
     Attributes:
         ids: token ids, every image already standing as its `image_ids`.
-        images: the family's own tensors of this row's images, or their features; opaque to the engine, empty for a
-            text-only row.
+        images: the family's own tensors of this row's images, or what its tower found in them; opaque to the engine,
+            empty for a text-only row.
         image_ids: the ids that stand for each image.
     """
 
@@ -379,26 +379,24 @@ class ModelAdapter(ABC):
         Args:
             embeds_BLH: embeddings of L tokens a row.
             positions: `[B, L]`, or `[axes, B, L]`.
-            mask_B1LS: which of the S tokens, those in the cache included, each of the L may attend to; None where the
-                layout says it.
+            mask_B1LS: which of the S tokens, those in the cache included, each of the L may attend to.
             cache: of earlier tokens; None keeps nothing.
             prefix: what the tokens begin with, if they begin with a prefix.
-            layout: of a prefix and branches, what says the same as the mask and costs less; for one that
-                `takes_layouts`.
+            layout: of a prefix and branches, what says the same as the mask and costs less.
         """
         return self.decoder(
-            **({"branch_layout": layout} if layout else {}),
+            **({"branch_layout": layout} if layout and self.takes_layouts else {}),
             **(self.prefix_inputs(prefix, embeds_BLH.shape[1]) if prefix else {}),
             inputs_embeds=embeds_BLH,
             position_ids=positions,
-            attention_mask=_as_kernels_take(mask_B1LS, embeds_BLH),
+            attention_mask=mask_B1LS,
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state
 
     @cached_property
     def takes_layouts(self) -> bool:
-        """Whether the decoder's attention is ours, and the decoder hands on to it what it does not know itself."""
+        """Whether the decoder's attention is ours, and the decoder takes what it does not know to hand it on."""
         kinds = [each.kind for each in inspect.signature(self.decoder.forward).parameters.values()]
         return self.decoder.config._attn_implementation == BRANCHES and inspect.Parameter.VAR_KEYWORD in kinds
 
@@ -417,13 +415,3 @@ class ModelAdapter(ABC):
             config.use_cache = True
         self.model.save_pretrained(folder, state_dict=weights)
         self.processor.save_pretrained(folder)
-
-
-def _as_kernels_take(mask: Tensor | None, embeds: Tensor) -> Tensor:
-    """A mask as attention adds it to scores: on a CPU once for all layers, where every one would turn it into that."""
-    if mask is None:
-        # anything of four axes, or transformers would make a mask of its own
-        return torch.ones(1, 1, 1, 1, dtype=torch.bool, device=embeds.device)
-    if mask.device.type != "cpu":
-        return mask
-    return torch.zeros(mask.shape, dtype=embeds.dtype).masked_fill_(~mask, -torch.inf)

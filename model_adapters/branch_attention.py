@@ -41,10 +41,10 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, layout: BranchLayout, sca
 
 def _prefix(query: Tensor, key: Tensor, value: Tensor, layout: BranchLayout, scale: float | None) -> Tensor:
     fed, whole = query.shape[2], key.shape[2]
-    mask = {"attn_mask": layout.prefix_sees_PP[:, :, whole - fed :]}
     if fed == whole and not layout.padded:
-        mask = {"is_causal": True}
-    return scaled_dot_product_attention(query, key, value, scale=scale, **mask)
+        return scaled_dot_product_attention(query, key, value, scale=scale, is_causal=True)
+    mask = layout.prefix_sees_PP[:, :, whole - fed :]
+    return scaled_dot_product_attention(query, key, value, scale=scale, attn_mask=mask)
 
 
 def _with_copies(query: Tensor, key: Tensor, value: Tensor, layout: BranchLayout, scale: float | None) -> Tensor:

@@ -11,7 +11,7 @@ from model_adapters.causal_blocks import Block, blocks
 
 @dataclass(frozen=True)
 class BranchLayout:
-    """Which of the tokens of a row, the last of its P of the prefix and S behind them, stand where in its branches.
+    """Which of a row's tokens, some or all of the prefix's P and then S of branches, stand where in its branches.
 
     Attributes:
         prefix_mask_BP: bool, False where padding stands.

@@ -53,6 +53,8 @@ class TextAdapter(ModelAdapter):
     def _check_seam(self) -> None:
         try:
             gap = seam_gap(self)
+            # some layers keep from attention what they are handed, others mend its mask; those go by masks alone
+            self.takes_layouts = self.takes_layouts and seam_gap(self, by_layout=True) < SEAM_TOLERANCE
         except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
             raise AdapterError(self._refusal(f"it cannot be run in two parts ({error})")) from None
         if not gap < SEAM_TOLERANCE:

@@ -131,6 +131,8 @@ class VisionAdapter(ModelAdapter):
         finally:
             for hook in hooks:
                 hook.remove()
+        if any(len(order.unique()) < len(order) for order in orders):
+            raise AdapterError(f"{type(self).__name__}.projectors: what comes after them does more than move places.")
         handed = [found[projector].unflatten(0, (len(order), -1)) for projector, order in zip(self.projectors, orders)]
         return [states[order] for states, order in zip(handed, orders, strict=True)]
 
@@ -145,7 +147,7 @@ class VisionAdapter(ModelAdapter):
         """
         tensors = self._tensors(batch)
         found = self.image_features(tensors) if projected else self._handed_over(tensors)
-        self._check_places(found[0] if projected else self._projected(found)[0], batch)
+        self._check_places(found[0], batch)
         kept = found if batch.images else [each[:0] for each in found]
         return {f"{SEEN if projected else HANDED}{number}": each for number, each in enumerate(kept)}
 

@@ -35,18 +35,14 @@ class BranchLayer(CacheLayerMixin):
             self.values.transpose(1, 2)[self.slots] = value_states.transpose(1, 2)
             return self.keys, self.values
         if not self.get_max_length():
-            # as they are: most are only looked at, and room is made when more come
+            # as they are, without a copy: room is made when more come
             self.keys, self.values, self.filled = key_states, value_states, key_states.shape[2]
-            return self.shown()
+            return key_states, value_states
         start, self.filled = self.filled, self.filled + key_states.shape[2]
         if self.filled > self.get_max_length():
             self.reserve(max(self.filled, int(GROWTH * start)))
         self.keys[:, :, start : self.filled] = key_states
         self.values[:, :, start : self.filled] = value_states
-        return self.shown()
-
-    def shown(self) -> tuple[Tensor, Tensor]:
-        """Keys and values of what is filled."""
         return self.keys[:, :, : self.filled], self.values[:, :, : self.filled]
 
     def copy_prefixes(self, other: "BranchLayer", rows: Tensor, count: int, start: int) -> None:

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from model_adapters import BranchLayout, ModelAdapter, PromptBatch, Tokens, causal_mask
-from vlrlcd.branch_cache import BranchCache
-from vlrlcd.reading import Kept, Known
+from vlrlcd.reading import Keeping, Known
 
 COPIED_BYTES = 2**31
 """What the copies of prefixes may take in one layer; a pass that needs more goes under the tree mask."""
@@ -128,7 +127,7 @@ def predicting_states(
     batch: PromptBatch,
     branches: Branches,
     known: Known | None = None,
-    kept: Kept | None = None,
+    keeping: Keeping | None = None,
 ) -> Tensor:
     """Hidden states `[N, H]` that predict every branch token, from one pass over prefixes and branches.
 
@@ -137,7 +136,7 @@ def predicting_states(
         batch: the prefixes.
         branches: theirs.
         known: what need not be fed of the prefixes; without gradient.
-        kept: takes what is read of them.
+        keeping: takes what is read of them.
     """
     prefix = known.prefix(adapter, batch) if known else adapter.embed(batch)
     P, fed = batch.ids_BP.shape[1], prefix.embeds_BPH.shape[1]
@@ -145,11 +144,9 @@ def predicting_states(
     behind = adapter.branch_positions(prefix, branches.depth_BS)
     positions = torch.cat([prefix.positions[..., P - fed :], behind], dim=-1)
     layout = branch_layout(adapter, batch, branches, fed)
-    mask = None if layout else tree_mask(prefix.mask_BP, branches)[:, :, P - fed :]
-    cache = known.cache if known else BranchCache() if kept else None
+    mask = tree_mask(prefix.mask_BP, branches)[:, :, P - fed :]
+    cache = known.cache if known else keeping
     hidden_BLH = adapter.decode_states(embeds_BLH, positions, mask, cache, prefix, layout)
-    if kept:
-        kept.take(batch.mask_BP, cache)
     return hidden_BLH[branches.row_N, fed + branches.source_N]
 
 

@@ -18,7 +18,7 @@ from vlrlcd.ranking.signal import signal_strength
 @dataclass(frozen=True)
 class Outcome:
     """Of one group: loss without KL, KL, the largest gap of sampling to training log-probs, log q by candidate, in how
-    many pieces it was learned from, and whether attention was dense, under a mask, and not branch by branch."""
+    many pieces it was learned from, and whether attention was dense, under a mask, instead of branch by branch."""
 
     loss: float
     kl: float

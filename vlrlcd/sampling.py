@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_adapters import BranchLayout, ModelAdapter, Prefix, PromptBatch, causal_mask
+from model_adapters import BranchLayout, ModelAdapter, Prefix, PromptBatch
 from vlrlcd.branch_cache import BranchCache
 from vlrlcd.draws import generator, pick
 from vlrlcd.head import allowed_logprobs
@@ -57,9 +57,9 @@ class Start:
 def read_prefixes(adapter: ModelAdapter, batch: PromptBatch) -> Start:
     """Every prefix enters the cache once, whatever K is."""
     prefix, cache = adapter.embed(batch), BranchCache()
-    layout = BranchLayout.of_prefixes(batch.mask_BP, batch.padded) if adapter.takes_layouts else None
-    mask = None if layout else causal_mask(batch.mask_BP)
-    hidden_BPH = adapter.decode_states(prefix.embeds_BPH, prefix.positions, mask, cache, prefix, layout)
+    layout = BranchLayout.of_prefixes(batch.mask_BP, batch.padded)
+    inputs = prefix.embeds_BPH, prefix.positions, layout.prefix_sees_PP
+    hidden_BPH = adapter.decode_states(*inputs, cache, prefix, layout)
     return Start(prefix, cache, allowed_logprobs(adapter, hidden_BPH[:, -1]))
 
 

@@ -17,7 +17,7 @@ from vlrlcd.errors import UserError
 from vlrlcd.head import allowed_logprobs, logps_and_kl, token_logps
 from vlrlcd.lora import fuse_lora
 from vlrlcd.prefix_branches import Branches, predicting_states
-from vlrlcd.reading import Kept, Known
+from vlrlcd.reading import Keeping, Known
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -164,16 +164,20 @@ class Student(nn.Module):
         return self._states(batch, branches, True, known)
 
     @torch.no_grad()
-    def score_logps(self, batch: PromptBatch, branches: Branches, frozen: bool, kept: Kept | None = None) -> Tensor:
+    def score_logps(
+        self, batch: PromptBatch, branches: Branches, frozen: bool, keeping: Keeping | None = None
+    ) -> Tensor:
         """Log-probs `[N]` without gradient, under p_sft or the student."""
-        return self._states(batch, branches, frozen, None, kept)[1]
+        return self._states(batch, branches, frozen, None, keeping)[1]
 
     @torch.no_grad()
-    def score_last(self, batch: PromptBatch, branches: Branches, frozen: bool, kept: Kept | None = None) -> Tensor:
+    def score_last(
+        self, batch: PromptBatch, branches: Branches, frozen: bool, keeping: Keeping | None = None
+    ) -> Tensor:
         """Log-probs over the vocabulary at the last place of every branch, `[G, V]`."""
         with self._weights(frozen) as adapter:
             last_G = branches.lengths_G.cumsum(0) - 1
-            hidden_NH = predicting_states(adapter, batch, branches, kept=kept)
+            hidden_NH = predicting_states(adapter, batch, branches, keeping=keeping)
             return allowed_logprobs(adapter, hidden_NH[last_G])
 
     def last_logprobs(self, batch: PromptBatch, branches: Branches) -> Tensor:

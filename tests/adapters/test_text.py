@@ -6,14 +6,17 @@ import pytest
 import torch
 from transformers import (
     CohereConfig,
+    DogeConfig,
     FalconH1Config,
     Gemma2Config,
     GraniteConfig,
     Lfm2Config,
     MistralConfig,
+    NemotronConfig,
     Phi3Config,
     Qwen3Config,
     RecurrentGemmaConfig,
+    StableLmConfig,
 )
 
 from model_adapters import AdapterError, adapter_for
@@ -47,7 +50,12 @@ def shared_equals_separate(folder):
 
 @pytest.mark.parametrize("config", [Qwen3Config, Phi3Config, MistralConfig])
 def test_families_without_an_adapter_of_their_own(tmp_path, config):
-    shared_equals_separate(checkpoint(tmp_path, config))
+    assert shared_equals_separate(checkpoint(tmp_path, config)).takes_layouts
+
+
+@pytest.mark.parametrize("config", [StableLmConfig, NemotronConfig, DogeConfig])
+def test_families_whose_layers_lose_or_overrule_a_layout_go_by_masks(tmp_path, config):
+    assert not shared_equals_separate(checkpoint(tmp_path, config)).takes_layouts
 
 
 def test_lora_reaches_every_layer_whatever_its_name(tmp_path):

@@ -5,7 +5,7 @@ from benchmarks.growth import grown, spread_over
 
 def found(candidates, seconds, operations, prompts=2):
     phases = dict.fromkeys(("step", "sample", "rank", "reference", "forward", "backward"), [seconds, 9 * seconds, 0.0])
-    counts = {"learning": operations, "scoring": 0}
+    counts = {"learning": operations, "rank": 0, "reference": 0}
     return {"candidates": candidates, "prompts": prompts, "ours": phases, "counts": counts}
 
 

@@ -76,4 +76,5 @@ def test_operations_are_counted_as_they_are(tmp_path):
             work()
         products.append(sum(flops for op, flops in counter.get_flop_counts()["Global"].items() if "mm" in str(op)))
     counted = limits.count(TINY, prompts.tokens, anchor_tokens=0)
-    assert counted.scoring - TINY.prompts * limits.attention(TINY, prompts.tokens) == products[0] - products[1]
+    seen = 4 * TINY.decoder["num_hidden_layers"] * TINY.decoder["hidden_size"] * sum(limits.pairs(TINY, prompts.tokens))
+    assert counted.rank - TINY.prompts * seen == products[0] - products[1]

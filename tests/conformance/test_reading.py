@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from model_adapters import branch_attention
 from tests.conformance.stock import close
-from vlrlcd import prefix_branches, reading
+from vlrlcd import prefix_branches
 from vlrlcd.prefix_branches import pack, predicting_states
-from vlrlcd.reading import Kept, Read, known
+from vlrlcd.reading import Keeping, known
 
 pytestmark = pytest.mark.check("reading")
 
@@ -21,11 +22,16 @@ def rows(adapter, cases):
 @pytest.fixture
 @torch.no_grad()
 def reads(adapter, rows, branches):
-    """What passes over some of the prompts and over one leave of them."""
-    kept = Kept()
+    """What a pass over some of the prompts and one over the others leave of them."""
+    found = []
     for start, stop in ((0, 2), (2, 3)):
-        predicting_states(adapter, adapter.collate(rows[start:stop]), pack(branches[start:stop]), kept=kept)
-    return [Read(row, prompt) for row, prompt in zip(rows, kept.prompts, strict=True)]
+        own = rows[start:stop]
+        batch = adapter.collate(own)
+        keeping = Keeping.of(adapter, batch, list(zip(own, own, strict=True)))
+        predicting_states(adapter, batch, pack(branches[start:stop]), keeping=keeping)
+        assert keeping.bytes > 0
+        found += keeping.reads
+    return found
 
 
 @pytest.fixture
@@ -39,10 +45,12 @@ def others(adapter, rows):
     return [replace(row, ids=(*row.ids[: -1 - b], *words[: 2 + 3 * b])) for b, row in enumerate(rows)]
 
 
-@pytest.mark.parametrize("by_layout", [True, False])
+@pytest.mark.parametrize("attention", ["parts", "copies", "dense"])
 @torch.no_grad()
-def test_what_is_known_changes_no_state(adapter, rows, branches, reads, by_layout, monkeypatch):
-    monkeypatch.setattr(prefix_branches, "costs_less", lambda *sizes: by_layout)
+def test_what_is_known_changes_no_state(adapter, rows, branches, reads, attention, monkeypatch):
+    monkeypatch.setattr(prefix_branches, "costs_less", lambda *sizes: attention != "dense")
+    if attention == "copies":
+        monkeypatch.setitem(branch_attention._WAYS, "cpu", branch_attention._with_copies)
     for asked in (others(adapter, rows), rows):
         given = known(adapter, asked, reads)
         assert given.fed <= max(len(row.ids) - len(own.ids) for row, own in zip(asked, rows, strict=True)) + 3
@@ -74,10 +82,14 @@ def test_prompts_with_other_images_are_read_anew(adapter, rows, reads, sees):
 
 
 @torch.no_grad()
-def test_what_has_no_room_is_read_anew(adapter, rows, branches, reads, monkeypatch):
-    kept = Kept()
-    first = sum(states.nbytes for layer in reads[0].keys_values for states in layer)
-    monkeypatch.setattr(reading, "KEPT_BYTES", first)
-    predicting_states(adapter, adapter.collate(rows), pack(branches), kept=kept)
-    assert [prompt is None for prompt in kept.prompts] == [False, True, True] and kept.bytes == first
-    assert known(adapter, rows, [Read(rows[0], kept.prompts[0]), None, None]) is None
+def test_only_what_is_of_use_is_kept(adapter, rows, branches):
+    """Prompts with another beginning, or another one before an image, are not kept, and others to where they part."""
+    asked = [replace(rows[0], ids=rows[0].ids[::-1]), *others(adapter, rows)[1:]]
+    batch = adapter.collate(asked)
+    keeping = Keeping.of(adapter, batch, list(zip(asked, rows, strict=True)))
+    predicting_states(adapter, batch, pack(branches), keeping=keeping)
+    assert keeping.reads[0] is None
+    for read, judge, own in zip(keeping.reads[1:], asked[1:], rows[1:], strict=True):
+        assert read.ids == judge.ids[: len(read.ids)] == own.ids[: len(read.ids)]
+        assert {states.shape[1] for layer in read.keys_values for states in layer} == {len(read.ids)}
+    assert Keeping.of(adapter, batch, [(asked[0], rows[0])] * 3) is None

@@ -8,6 +8,7 @@ from tests.run.bench import Bench
 from tests.run.jobs import ROOT, config_of, largest_gap
 from vlrlcd import head, prefix_branches
 from vlrlcd.engine import Engine
+from vlrlcd.ranking import rank
 
 EIGHT = {"stage1.prompts_per_step": 8, "stage2.prompts_per_step": 8, "stage2.learning_rate": 3e-4, "engine.warmup": 0}
 STAGES = ["stage1", "stage2"]
@@ -136,26 +137,50 @@ def test_a_frozen_tower_runs_once_a_step(bench, monkeypatch, tuning, tower, time
     assert len(looks) == times
 
 
+@pytest.mark.parametrize("tuning", ["full", "lora"])
 @pytest.mark.parametrize("tokens", [0, 60])
-def test_what_p_sft_has_read_is_fed_once_and_changes_nothing(bench, monkeypatch, tokens):
+def test_what_p_sft_has_read_is_fed_once_and_changes_nothing(bench, monkeypatch, tokens, tuning):
     found = []
     for once in (True, False):
-        monkeypatch.setattr(Engine, "may_differ", once)
-        one = bench(engine__tokens_per_pass=tokens, ranking__probe_every=0)
-        preference, groups = one.preference(), one.groups()
-        preference.draw(groups, 0)
-        preference.rank(groups, 0)
+        monkeypatch.setattr(Engine, "reads_once", once)
+        one = bench(
+            engine__tokens_per_pass=tokens, model__tuning=tuning, ranking__probe_every=0, stage2__learning_rate=1e-2
+        )
+        # so that the student is p_sft no more
+        one.step(0)
+        preference, groups = one.preference(), one.groups(1)
+        preference.draw(groups, 1)
+        preference.rank(groups, 1)
         assert all(bool(group.read) == once for group in groups)
         fed = calls_of(monkeypatch, "embed")
-        done = preference.learn(groups, 0)
+        done = preference.learn(groups, 1)
         assert not any(group.read for group in groups)
-        # the prompts once more under p_sft, and under the student once, or twice where a group does not fit
         found.append((len(fed), done.figures, one.gradients()))
     (less, figures, gradients), (more, wanted, others) = found
-    assert less < more
+    assert less < more and wanted["kl"] > 1e-3
     assert figures == pytest.approx(wanted, abs=1e-5)
     for name, gradient in gradients.items():
-        torch.testing.assert_close(gradient, others[name], atol=1e-6, rtol=1e-3)
+        torch.testing.assert_close(gradient, others[name], atol=1e-5 * float(others[name].abs().max()), rtol=1e-3)
+
+
+@pytest.mark.parametrize("changes", [{"ranking__evaluator": "current"}, {"model__dtype": "bfloat16"}])
+def test_nothing_is_kept_where_other_weights_rank_or_roundings_count(bench, changes):
+    one = bench(ranking__probe_every=0, **changes)
+    preference, groups = one.preference(), one.groups()
+    preference.draw(groups, 0)
+    preference.rank(groups, 0)
+    assert not any(group.read for group in groups)
+
+
+def test_prompts_beyond_the_room_are_read_again(bench, monkeypatch):
+    one = bench(engine__prompts_per_pass=2, ranking__probe_every=0)
+    monkeypatch.setattr(rank, "KEPT_BYTES", 1)
+    preference, groups = one.preference(), one.groups()
+    preference.draw(groups, 0)
+    preference.rank(groups, 0)
+    # the first pass is kept whole
+    assert sum(bool(group.read) for group in groups) == 2
+    assert preference.learn(groups, 0).figures["kl"] == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("less", [True, False])

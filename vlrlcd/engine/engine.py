@@ -62,9 +62,13 @@ class Engine:
         return torch.device(self._engine.device)
 
     @property
-    def may_differ(self) -> bool:
-        """Whether processes may run passes of different modules: not where every module gathers its weights."""
-        return not self._sharded
+    def reads_once(self) -> bool:
+        """Whether p_sft's log-probs may go on from what it has read to rank.
+
+        Not where modules gather their weights, so that all processes must run the same ones; and in float32 alone: in
+        bfloat16 the reference's roundings would no longer cancel against the student's.
+        """
+        return not self._sharded and self.adapter.model.dtype is torch.float32
 
     def run(self, work: str, *inputs) -> Any:
         """One pass through the wrapped module: a method of `Student` by name; tensors move to the device."""

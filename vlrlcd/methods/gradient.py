@@ -23,6 +23,9 @@ from vlrlcd.ranking.rank import Ranking
 from vlrlcd.reading import known
 from vlrlcd.records import Outcome
 
+Reference = tuple[Tensor, Tensor]
+"""p_sft's hidden states `[N, H]` and log-probs `[N]`."""
+
 
 class RolloutGradient:
     """What one rollout teaches, as often as it is learned from."""
@@ -36,28 +39,22 @@ class RolloutGradient:
         self.rankable = max(1, ranks.summed((self.weight_B * ranking.rankable_B).sum().item()))
         self.total = ranks.summed(self.weight_B.sum().item())
         self.split = ranks.any_of(len(self.pieces) > len(groups))
-        # a process that has fewer passes than others repeats its first, and leaves the gradient of that out
-        self._passes = [part or self.parts[0] for part in self.parts]
-        self._inputs: list[tuple[PromptBatch, Branches]] = []
-        # p_sft's hidden states [N, H] and log-probs [N] of every pass
-        self._reference: list[tuple[Tensor, Tensor]] = []
-        # groups of which a pass goes under the tree mask
+        # places of groups of which a pass goes under the tree mask
         self._dense: set[int] = set()
         # log-probs and values by loss, as they were when the rollout ended
         self._old: list[tuple[Tensor, Tensor]] = []
 
     def add(self) -> list[Outcome]:
         """Adds it to the engine's; what came of each group. Collective."""
-        if not self._reference:
-            self._refer()
         outcomes = self._in_two_rounds() if self.split else self._in_one_round()
         return [outcomes[place] for place in range(len(self.groups))]
 
     def _in_one_round(self) -> dict[int, Outcome]:
         outcomes: dict[int, Outcome] = {}
         for number, part in enumerate(self.parts):
-            index, (_, branches) = [piece.group for piece in part], self._inputs[number]
-            loss, told = self._loss(index, branches, self._reference[number][1], self._learned(number), number)
+            branches, reference, found = self._pass(part)
+            index = [piece.group for piece in part]
+            loss, told = self._loss(index, branches, reference[1], found, number)
             self.engine.backward(loss, last=part is self.parts[-1])
             outcomes |= zip(index, told, strict=True)
         return outcomes
@@ -66,40 +63,44 @@ class RolloutGradient:
         everything = list(range(len(self.groups)))
         branches = pack([[candidate.tokens for candidate in group.candidates] for group in self.groups])
         reference_N, *whole_N = torch.zeros(4, len(branches.target_N), device=self.engine.device)
-        places = [self._places(part, branches) for part in self._passes]
+        # a process that has fewer passes than others repeats its first, and leaves the gradient of that out
+        rounds = [(part or self.parts[0], bool(part)) for part in self.parts]
+        places = [self._places(part, branches) for part, _ in rounds]
+        states = []
         with torch.no_grad():
-            for number, places_N in enumerate(places):
-                found = self._reference[number][1], *self._learned(number)
-                for all_N, part_N in zip([reference_N, *whole_N], found, strict=True):
+            for (part, _), places_N in zip(rounds, places, strict=True):
+                _, reference, found = self._pass(part)
+                states.append(reference)
+                for all_N, part_N in zip([reference_N, *whole_N], [reference[1], *found], strict=True):
                     all_N[places_N] = part_N
         leaves = [all_N.requires_grad_() for all_N in whole_N]
         loss, told = self._loss(everything, branches, reference_N, leaves, 0)
         pulls = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
-        for number, part in enumerate(self.parts):
-            found = self._learned(number)
+        for number, (part, counts) in enumerate(rounds):
+            _, _, found = self._pass(part, states[number])
             pulled = sum((own_N * pull_N[places[number]]).sum() for own_N, pull_N in zip(found, pulls, strict=True))
-            self.engine.backward(pulled * bool(part), last=number + 1 == len(self.parts))
+            self.engine.backward(pulled * counts, last=number + 1 == len(rounds))
         return dict(zip(everything, told, strict=True))
 
-    def _refer(self) -> None:
-        """Lays out every pass, and asks p_sft: once, however often the rollout is learned from."""
-        for part in self._passes:
-            groups = [self.groups[piece.group] for piece in part]
-            rows = [group.row for group in groups]
-            pieces_of = zip(part, groups, strict=True)
-            answers = [[c.tokens for c in group.candidates[p.start : p.stop]] for p, group in pieces_of]
-            inputs = self.engine.adapter.collate(rows), pack(answers)
-            read = known(self.engine.adapter, rows, [group.read for group in groups])
-            self._inputs.append(inputs)
-            self._reference.append(self.engine.run("reference_states", *inputs, read))
-            if not branch_layout(self.engine.adapter, *inputs, fed=inputs[0].ids_BP.shape[1]):
-                self._dense.update(piece.group for piece in part)
-        for group in self.groups:
-            group.read = None
+    def _pass(
+        self, part: list[Piece], reference: Reference | None = None
+    ) -> tuple[Branches, Reference, Sequence[Tensor]]:
+        """Pieces through p_sft, unless what it says is given, and through the student."""
+        batch = self.engine.adapter.collate([self.groups[piece.group].row for piece in part])
+        branches = pack([[c.tokens for c in self.groups[p.group].candidates[p.start : p.stop]] for p in part])
+        reference = reference or self._asked(part, batch, branches)
+        if not branch_layout(self.engine.adapter, batch, branches, fed=batch.ids_BP.shape[1]):
+            self._dense.update(piece.group for piece in part)
+        return branches, reference, self.engine.run("learned", batch, branches, reference[0])
 
-    def _learned(self, number: int) -> Sequence[Tensor]:
-        """What the student finds in a pass, given p_sft's states there."""
-        return self.engine.run("learned", *self._inputs[number], self._reference[number][0])
+    def _asked(self, part: list[Piece], batch: PromptBatch, branches: Branches) -> Reference:
+        """What p_sft says of pieces, given what it has read of their prompts; that is let go with a group's last."""
+        groups = [self.groups[piece.group] for piece in part]
+        read = known(self.engine.adapter, [group.row for group in groups], [group.read for group in groups])
+        for piece, group in zip(part, groups, strict=True):
+            if piece.stop == len(group.candidates):
+                group.read = None
+        return self.engine.run("reference_states", batch, branches, read)
 
     def _places(self, part: list[Piece], whole: Branches) -> Tensor:
         """Where the tokens of pieces stand among those of all groups, `[N]`."""

@@ -44,7 +44,7 @@ class Preference:
     def rank(self, groups: list[Group], step: int) -> None:
         """The ranking of candidates that are there."""
         with self.clock("rank"):
-            ranker = replace(self.ranker, keeps=self.engine.may_differ)
+            ranker = replace(self.ranker, keeps=self.engine.reads_once)
             self.ranking = self.method.supervision.rank(self.engine, ranker, groups, self.scale, step)
             self.gradient = RolloutGradient(self.engine, self.config, self.method.objective, groups, self.ranking)
         self._probe(groups, step)

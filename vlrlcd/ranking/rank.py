@@ -16,7 +16,7 @@ from vlrlcd.passes import PassLimit, packed, size_of
 from vlrlcd.prefix_branches import pack
 from vlrlcd.ranking.distribution import Scale, label_distribution, tied
 from vlrlcd.ranking.scorers import SCORERS, mean_logps
-from vlrlcd.reading import Kept, Read
+from vlrlcd.reading import KEPT_BYTES, Keeping
 
 
 @dataclass(frozen=True)
@@ -110,20 +110,24 @@ def score(engine: Engine, ranker: Ranker, groups: list[Group], scorer_name: str)
     """Scores of the candidates `[B, K]` and of the anchor `[B]`, float32 on the CPU."""
     scorer, adapter = SCORERS[scorer_name], engine.adapter
     frozen = ranker.settings.evaluator == "frozen"
-    kept = Kept() if frozen and ranker.keeps else None
     prompts = [scorer.layout(adapter, ranker.templates, group) for group in groups]
     per_branch: list[Tensor] = [torch.empty(0)] * len(groups)
+    room = KEPT_BYTES if frozen and ranker.keeps else 0
     for part in packed([size_of(prompt.row.ids, prompt.branches) for prompt in prompts], ranker.limit):
         batch = adapter.collate([prompts[i].row for i in part])
         branches = pack([prompts[i].branches for i in part])
+        keeping = Keeping.of(adapter, batch, [(prompts[i].row, groups[i].row) for i in part]) if room > 0 else None
+        given = batch, branches, frozen, keeping
         if scorer.reading is None:
-            scores_G = mean_logps(engine.run("score_logps", batch, branches, frozen, kept).cpu(), branches)
+            scores_G = mean_logps(engine.run("score_logps", *given).cpu(), branches)
         else:
-            scores_G = scorer.reading(adapter)(engine.run("score_last", batch, branches, frozen, kept)).cpu()
+            scores_G = scorer.reading(adapter)(engine.run("score_last", *given)).cpu()
         for i, own in zip(part, scores_G.split([len(prompts[i].branches) for i in part]), strict=True):
             per_branch[i] = own
-        for i, keys_values in zip(part, kept.prompts[-len(part) :] if kept else [], strict=False):
-            groups[i].read = Read(prompts[i].row, keys_values) if keys_values else None
+        if keeping is not None:
+            room -= keeping.bytes
+            for i, read in zip(part, keeping.reads, strict=True):
+                groups[i].read = read
     g_G = torch.cat([scores[:-1] for scores in per_branch])
     return padded(g_G, groups, 0.0), torch.stack([scores[-1] for scores in per_branch])
 
