@@ -1,10 +1,13 @@
-"""How much memory this process has taken at most."""
+"""Memory of this process: how much it has taken at most, and what becomes of what is freed."""
 
+import ctypes
 from pathlib import Path
 
 import torch
 
 STATUS = Path("/proc/self/status")
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""What mallopt(3) calls M_TRIM_THRESHOLD and M_MMAP_THRESHOLD."""
 
 
 def peak_bytes() -> dict[str, int]:
@@ -18,3 +21,14 @@ def peak_bytes() -> dict[str, int]:
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.max_memory_allocated()
     return found
+
+
+def keep_what_is_freed() -> None:
+    """Lets glibc hold on to freed memory: every pass takes as much again, and new pages cost a CPU time.
+
+    Another C library goes on as it does.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(MMAP_THRESHOLD, 2**30)
+        library.mallopt(TRIM_THRESHOLD, 2**31 - 1)

@@ -14,6 +14,7 @@ from deepspeed.accelerator import get_accelerator
 from torch import distributed
 
 from vlrlcd.errors import UserError
+from vlrlcd.memory import keep_what_is_freed
 from vlrlcd.processes import leaving, ranks
 from vlrlcd.processes.siblings import Siblings
 
@@ -46,6 +47,8 @@ def start_processes() -> Siblings:
     _meet()
     if torch.cuda.is_available():
         get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
+    else:
+        keep_what_is_freed()
     siblings = Siblings()
     leaving.siblings = siblings
     return siblings
