@@ -72,13 +72,15 @@ def causal_gradient(
         found: the blocks of `blocks`.
         scale: of the scores; None is 1 / sqrt(D).
     """
+    grad, query, key, value, out = states
     by_query, by_key, by_value = [], None, None
     # the last block asks every key
     for block in reversed(found):
         mine, asked = slice(block.start, block.end), slice(block.end)
-        parts = [t[:, :, asked if at in (2, 3) else mine] for at, t in enumerate(states)]
-        mask = None if block.mask is None else block.mask.to(parts[0].dtype)
-        own = gradient(*parts, lse_BhP[:, :, mine], 0.0, block.causal, attn_mask=mask, scale=scale)
+        asking = grad[:, :, mine], query[:, :, mine], key[:, :, asked], value[:, :, asked]
+        found_there = out[:, :, mine], lse_BhP[:, :, mine]
+        mask = None if block.mask is None else block.mask.to(query.dtype)
+        own = gradient(*asking, *found_there, 0.0, block.causal, attn_mask=mask, scale=scale)
         by_query.insert(0, own[0])
         if by_key is None:
             _, by_key, by_value = own

@@ -118,12 +118,13 @@ class VisionAdapter(ModelAdapter):
 
     def _handed_over(self, images: dict[str, Tensor]) -> list[Tensor]:
         """What the tower hands to each of the `projectors` for the family's tensors, `[places, states of each, D]`."""
-        found: dict[nn.Module, Tensor] = {}
+        handed: dict[nn.Module, Tensor] = {}
 
         def numbered(projector: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> Tensor:
             # numbers in the place of features tell in which order a family puts those in the end
-            found[projector] = given[0].flatten(0, -2)
-            return torch.arange(made[..., 0].numel(), device=made.device).float().view(*made.shape[:-1], 1)
+            places = made[..., 0].numel()
+            handed[projector] = given[0].flatten(0, -2).unflatten(0, (places, -1))
+            return torch.arange(places, device=made.device).float().view(*made.shape[:-1], 1)
 
         hooks = [projector.register_forward_hook(numbered) for projector in self.projectors]
         try:
@@ -131,10 +132,13 @@ class VisionAdapter(ModelAdapter):
         finally:
             for hook in hooks:
                 hook.remove()
-        if any(len(order.unique()) < len(order) for order in orders):
-            raise AdapterError(f"{type(self).__name__}.projectors: what comes after them does more than move places.")
-        handed = [found[projector].unflatten(0, (len(order), -1)) for projector, order in zip(self.projectors, orders)]
-        return [states[order] for states, order in zip(handed, orders, strict=True)]
+        pairs = [(handed[projector], order) for projector, order in zip(self.projectors, orders, strict=True)]
+        if any(order.sort().values.tolist() != list(range(len(states))) for states, order in pairs):
+            raise AdapterError(
+                f"{type(self).__name__}.projectors: what comes after them does more than move places, or they run more "
+                "than once; leave the property out."
+            )
+        return [states[order] for states, order in pairs]
 
     def look(self, batch: PromptBatch, projected: bool = True) -> dict[str, Tensor]:
         """What can stand in the rows of a batch in the place of their pixels; without places where none has an image.

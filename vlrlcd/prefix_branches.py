@@ -10,6 +10,7 @@ before it; the last token of a branch is predicted but never fed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 
 import torch
 from torch import Tensor
@@ -152,7 +153,5 @@ def predicting_states(
 
 def common_prefix(renderings: Sequence[Tokens]) -> tuple[Tokens, list[Tokens]]:
     """The longest common token prefix of full renderings, and what each adds to it."""
-    shortest = min(len(r) for r in renderings)
-    first = renderings[0]
-    shared = next((i for i in range(shortest) if any(r[i] != first[i] for r in renderings)), shortest)
-    return first[:shared], [r[shared:] for r in renderings]
+    shared = commonprefix(renderings)
+    return shared, [r[len(shared) :] for r in renderings]

@@ -44,6 +44,18 @@ def test_a_norm_that_adds_one_to_its_weight_stays():
     assert torch.equal(model[0].weight, before)
 
 
+@pytest.mark.parametrize("trains", [True, False])
+def test_passes_with_and_without_gradient_agree_to_the_bit(trains):
+    norm = filled(LlamaRMSNorm(16, eps=1e-5)).requires_grad_(trains)
+    fuse_norms(norm)
+    hidden = torch.randn(3, 5, 16, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    learned = norm(hidden)
+    with torch.no_grad():
+        assert torch.equal(norm(hidden), learned)
+    learned.square().sum().backward()
+    assert hidden.grad.abs().max() > 0 and (norm.weight.grad is not None) == trains
+
+
 @pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "qwen3_vl", "qwen2"])
 def test_a_student_s_decoder_has_fused_norms_alone(family, tmp_path):
     adapter = adapter_for(str(FAMILIES[family](tmp_path))).load_model(torch.float32)

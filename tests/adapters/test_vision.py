@@ -28,6 +28,22 @@ class CannotCount(InternVLAdapter):
         return self.processor._no_such_helper(sizes_hw)
 
 
+class ComesApart(InternVLAdapter):
+    @property
+    def projectors(self):
+        return [self.model.model.multi_modal_projector]
+
+
+class DropsPlaces(ComesApart):
+    def image_features(self, images):
+        return [each[::2] for each in super().image_features(images)]
+
+
+class RepeatsPlaces(ComesApart):
+    def image_features(self, images):
+        return [each[torch.arange(len(each)) // 2] for each in super().image_features(images)]
+
+
 class Marks(InternVLAdapter):
     image_marks = r"<row_\d+>"
 
@@ -55,6 +71,14 @@ def test_places_that_the_tower_does_not_fill_are_named(made):
         adapter.embed(batch)
     with pytest.raises(AdapterError, match=r"CountsTooFew: the tower gives \d+ features for \d+ places of images"):
         adapter.look(batch)
+
+
+@pytest.mark.parametrize("kind", [DropsPlaces, RepeatsPlaces])
+def test_projectors_that_something_but_an_order_follows_are_named(made, kind):
+    adapter = made(kind).load_model(torch.float32)
+    batch = adapter.collate([adapter.encode(ask("why?", picture(30, 30, 0)))])
+    with pytest.raises(AdapterError, match=f"{kind.__name__}.projectors: .* leave the property out"):
+        adapter.look(batch, projected=False)
 
 
 def test_tensors_that_cannot_be_joined_are_named(made):

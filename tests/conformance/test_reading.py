@@ -83,7 +83,7 @@ def test_prompts_with_other_images_are_read_anew(adapter, rows, reads, sees):
 
 @torch.no_grad()
 def test_only_what_is_of_use_is_kept(adapter, rows, branches):
-    """Prompts with another beginning, or another one before an image, are not kept, and others to where they part."""
+    """Prompts with another beginning are not kept, and others to where they part."""
     asked = [replace(rows[0], ids=rows[0].ids[::-1]), *others(adapter, rows)[1:]]
     batch = adapter.collate(asked)
     keeping = Keeping.of(adapter, batch, list(zip(asked, rows, strict=True)))
@@ -93,3 +93,11 @@ def test_only_what_is_of_use_is_kept(adapter, rows, branches):
         assert read.ids == judge.ids[: len(read.ids)] == own.ids[: len(read.ids)]
         assert {states.shape[1] for layer in read.keys_values for states in layer} == {len(read.ids)}
     assert Keeping.of(adapter, batch, [(asked[0], rows[0])] * 3) is None
+
+
+def test_nothing_before_an_image_is_kept_where_the_image_must_be_read_anew(adapter, rows, sees):
+    own = rows[1]
+    first = next(place for place, token in enumerate(own.ids) if token in adapter.placeholder_ids)
+    other = replace(own, ids=(*own.ids[: first - 1], own.ids[-1], *own.ids[first:]))
+    assert other.ids != own.ids
+    assert Keeping.of(adapter, adapter.collate([other]), [(other, own)]) is None

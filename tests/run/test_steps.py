@@ -127,11 +127,12 @@ def calls_of(monkeypatch, method):
 
 
 @pytest.mark.parametrize(
-    ("tuning", "tower", "times"), [("lora", "default", 1), ("full", "default", 1), ("full", "full", 3)]
+    ("projector", "tower", "times"),
+    [("frozen", "frozen", 1), ("full", "frozen", 1), ("lora", "frozen", 1), ("full", "full", 3)],
 )
-def test_a_frozen_tower_runs_once_a_step(bench, monkeypatch, tuning, tower, times):
+def test_a_frozen_tower_runs_once_a_step(bench, monkeypatch, projector, tower, times):
     """Otherwise to sample, to rank, and to learn; as the reference p_sft goes on from what it has read to rank."""
-    one = bench(model__tuning=tuning, model__vision_tower=tower, ranking__probe_every=0)
+    one = bench(model__projector=projector, model__vision_tower=tower, ranking__probe_every=0)
     looks = calls_of(monkeypatch, "image_features")
     one.gradient()
     assert len(looks) == times

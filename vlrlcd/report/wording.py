@@ -127,8 +127,7 @@ CURVES = {
     "distinct_share": ("Distinct candidates", "Share of the drawn answers that differ from each other."),
     "dense_share": (
         "Groups under a mask",
-        "Share of groups whose attention went under one dense mask and not branch by branch: it has fewer pairs there, "
-        "or copies of the prefixes would take too much memory.",
+        "Share of groups whose attention, as they were learned from, went under one dense mask, not branch by branch.",
     ),
     "split_share": ("Groups in pieces", "Share of groups with more tokens than engine.tokens_per_pass."),
     "auc_pooled": ("AUC over all groups", "As above, with the candidates of all groups in one pool."),
